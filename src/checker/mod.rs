@@ -1,0 +1,9 @@
+//! What must hold after a cycle. A checker judges evidence that others gathered; it asks nobody itself.
+//!
+//! To add one: a file with its evidence and a pure `judge`, its `mod` line here, and a call in `engine::verify`.
+
+pub mod admissible;
+pub mod convergence;
+pub mod health;
+pub mod isolation;
+pub mod strange;

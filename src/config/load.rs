@@ -1,0 +1,156 @@
+//! Reading a configuration: text to checked settings, with everything that is wrong reported at once.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::de::{DeTable, Deserializer};
+
+use super::problem::{ConfigErrors, Problem};
+use super::walk::Walk;
+use super::{Config, ProviderConfig, SecretRef, StoreConfig, TargetConfig, WorkloadConfig, rules, table};
+use crate::model::schema::TableSpec;
+
+/// Largest file that is read, for a configuration as for a table's DDL.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Most problems that are listed: nobody reads more, and a file of another kind has thousands.
+const MAX_PROBLEMS: usize = 100;
+
+/// A configuration that holds together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The settings: relative paths of files are joined to the file's directory, and `ddl_file` is read into `ddl`.
+    pub config: Config,
+    /// The synced table.
+    pub table: TableSpec,
+    /// The file as the user named it.
+    pub origin: String,
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+        let origin = path.display().to_string();
+        let text = read_bounded(path).map_err(|why| {
+            let hint = if why.kind() == std::io::ErrorKind::NotFound { "; `soakd init` writes one" } else { "" };
+            let message = format!("the file cannot be read: {why}{hint}");
+            let problem = Problem { line: 0, key: String::new(), message, allowed: String::new() };
+            ConfigErrors { origin: origin.clone(), problems: vec![problem] }
+        })?;
+        Self::parse(&text, &origin)
+    }
+
+    /// Checks the text of a configuration; `origin` is its file, which relative paths start from.
+    pub fn parse(text: &str, origin: &str) -> Result<Loaded, ConfigErrors> {
+        let mut walk = Walk::new(text);
+        let (mut tree, syntax) = DeTable::parse_recoverable(text);
+        for error in &syntax {
+            let line = walk.line_at(error.span().map_or(0, |span| span.start));
+            walk.report(line, "", format!("not valid TOML: {}", error.message().replace('\n', ", ")), "");
+        }
+        let failed = |mut problems: Vec<Problem>| {
+            problems.sort_by(|a, b| (a.line, &a.key).cmp(&(b.line, &b.key)));
+            problems.dedup();
+            let more = problems.len().saturating_sub(MAX_PROBLEMS);
+            if more > 0 {
+                problems.truncate(MAX_PROBLEMS);
+                let message = format!("and {more} more problems");
+                problems.push(Problem { line: 0, key: String::new(), message, allowed: String::new() });
+            }
+            Err(ConfigErrors { origin: origin.into(), problems })
+        };
+        if !syntax.is_empty() {
+            return failed(walk.problems);
+        }
+        walk.section("", tree.get_mut());
+        let mut config = match Config::deserialize(Deserializer::from(tree)) {
+            Ok(config) => config,
+            Err(error) => {
+                let line = walk.line_at(error.span().map_or(0, |span| span.start));
+                walk.report(line, "", error.message().replace('\n', ", "), "");
+                return failed(walk.problems);
+            }
+        };
+        let more = rules::check(&config, &walk.lines, &walk.problems);
+        walk.problems.extend(more);
+        anchor(&mut config, &directory(origin));
+        match resolve_table(&mut config, &mut walk) {
+            Some(table) if walk.problems.is_empty() => Ok(Loaded { config, table, origin: origin.into() }),
+            _ => failed(walk.problems),
+        }
+    }
+}
+
+/// Returns the absolute directory of the configuration file.
+fn directory(origin: &str) -> PathBuf {
+    let path = std::path::absolute(origin).unwrap_or_else(|_| PathBuf::from(origin));
+    path.parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// Joins the relative paths of files that the configuration names to its own directory.
+fn anchor(config: &mut Config, base: &Path) {
+    let anchor_secret = |secret: &mut SecretRef| {
+        if let SecretRef::File(path) = secret {
+            *path = base.join(&*path);
+        }
+    };
+    match &mut config.target {
+        TargetConfig::Cloudsync(service) => service.api_key.iter_mut().for_each(anchor_secret),
+        TargetConfig::Embedded(embedded) => {
+            if let StoreConfig::Postgres(secret) = &mut embedded.store {
+                anchor_secret(secret);
+            }
+        }
+    }
+    if let ProviderConfig::Extension(extension) = &mut config.provider {
+        extension.path = base.join(&extension.path);
+    }
+    let WorkloadConfig::Sync(sync) = &mut config.workload;
+    if let Some(path) = &mut sync.table.ddl_file {
+        *path = base.join(&*path);
+    }
+}
+
+/// Resolves the table, and notes what is wrong with it; skipped when one of its keys was refused already.
+fn resolve_table(config: &mut Config, walk: &mut Walk) -> Option<TableSpec> {
+    const SECTION: &str = "workload.sync.table";
+    if walk.problems.iter().any(|problem| problem.key.starts_with(SECTION)) {
+        return None;
+    }
+    let WorkloadConfig::Sync(sync) = &mut config.workload;
+    let source = if sync.table.ddl_file.is_some() { "ddl_file" } else { "ddl" };
+    if let Some(path) = sync.table.ddl_file.take() {
+        match read_bounded(&path) {
+            Ok(text) => sync.table.ddl = Some(text),
+            Err(why) => {
+                let line = walk.lines.get("workload.sync.table.ddl_file").copied().unwrap_or(0);
+                let message = format!("{} cannot be read: {why}", path.display());
+                walk.report(line, "workload.sync.table.ddl_file", message, "a file with one CREATE TABLE statement");
+                return None;
+            }
+        }
+    }
+    match table::resolve(&sync.table) {
+        Ok(table) => Some(table),
+        Err(problems) => {
+            for problem in problems {
+                let name = if problem.key == "ddl" { source } else { problem.key };
+                let key = format!("{SECTION}.{name}");
+                let line = walk.lines.get(&key).or_else(|| walk.lines.get(SECTION)).copied().unwrap_or(0);
+                walk.report(line, &key, problem.message, problem.allowed);
+            }
+            None
+        }
+    }
+}
+
+/// Reads a small text file.
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if read as u64 > MAX_FILE {
+        return Err(std::io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,63 @@
+//! Settings: what a configuration file says, checked as a whole before anything starts.
+//!
+//! One small file per section. Nothing here opens a socket or a database; `soakd check` does that with what is read here.
+
+pub mod flat;
+pub mod keys;
+pub mod load;
+pub mod problem;
+mod rules;
+pub mod run;
+pub mod secret;
+pub mod sync;
+pub mod table;
+pub mod target;
+pub mod units;
+mod value;
+mod walk;
+
+use serde::{Deserialize, Serialize};
+
+pub use flat::{differing, flatten};
+pub use load::Loaded;
+pub use problem::{ConfigErrors, Problem};
+pub use run::RunConfig;
+pub use secret::{SecretError, SecretRef};
+pub use sync::{Mode, Pace, Scale, SyncConfig, TableConfig};
+pub use target::{ProviderConfig, ServiceConfig, StoreConfig, TargetConfig};
+pub use units::Span;
+
+/// A whole configuration file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[serde(default)]
+    pub run: RunConfig,
+    #[serde(default)]
+    pub workload: WorkloadConfig,
+    #[serde(default)]
+    pub target: TargetConfig,
+    #[serde(default)]
+    pub provider: ProviderConfig,
+    #[serde(default)]
+    pub timeouts: run::TimeoutConfig,
+    #[serde(default)]
+    pub retry: run::RetryConfig,
+    #[serde(default)]
+    pub verify: run::VerifyConfig,
+    #[serde(default)]
+    pub log: run::LogConfig,
+}
+
+/// Which workload runs, as a table named after it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum WorkloadConfig {
+    Sync(SyncConfig),
+}
+
+impl Default for WorkloadConfig {
+    fn default() -> Self {
+        Self::Sync(SyncConfig::default())
+    }
+}

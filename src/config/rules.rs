@@ -1,0 +1,155 @@
+//! Rules that concern several keys at once. Pure: they see a configuration and which keys the file holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::problem::Problem;
+use super::{Config, Mode, ProviderConfig, Scale, SyncConfig, TargetConfig, WorkloadConfig};
+
+/// Collects what the rules find.
+struct Rules<'a> {
+    lines: &'a BTreeMap<String, usize>,
+    /// Keys whose value was refused, so that a default stands in for it.
+    refused: BTreeSet<&'a str>,
+    problems: Vec<Problem>,
+}
+
+/// Checks all rules across keys; `lines` holds the line of every key that the file has, `found` what is wrong already.
+pub(super) fn check(config: &Config, lines: &BTreeMap<String, usize>, found: &[Problem]) -> Vec<Problem> {
+    let refused = found.iter().map(|problem| problem.key.as_str()).collect();
+    let mut rules = Rules { lines, refused, problems: Vec::new() };
+    let WorkloadConfig::Sync(sync) = &config.workload;
+    rules.scale(sync);
+    rules.mode(sync);
+    rules.table(sync);
+    rules.target(config, sync);
+    rules.retry(config);
+    rules.problems
+}
+
+impl Rules<'_> {
+    fn has(&self, key: &str) -> bool {
+        self.lines.contains_key(key)
+    }
+
+    /// Notes a problem at the line of the key, or of the nearest section around it that the file has.
+    fn report(&mut self, key: &str, message: impl Into<String>, allowed: impl Into<String>) {
+        let mut at = key;
+        let line = loop {
+            if let Some(line) = self.lines.get(at) {
+                break *line;
+            }
+            match at.rsplit_once('.') {
+                Some((section, _)) => at = section,
+                None => break 0,
+            }
+        };
+        self.problems.push(Problem { line, key: key.into(), message: message.into(), allowed: allowed.into() });
+    }
+
+    fn scale(&mut self, sync: &SyncConfig) {
+        for (name, range) in [("rows", "1 to 1000000"), ("iterations", "1 to 10000"), ("databases", "1 to 1024")] {
+            let key = format!("workload.sync.{name}");
+            let custom = sync.scale == Scale::Custom;
+            if custom && !self.has(&key) {
+                self.report(&key, "scale = \"custom\" needs this key", range);
+            } else if !custom && self.has(&key) && !self.refused.contains("workload.sync.scale") {
+                self.report(
+                    &key,
+                    "only scale = \"custom\" takes this key; the other scales fix it",
+                    "scale = \"custom\"",
+                );
+            }
+        }
+    }
+
+    fn mode(&mut self, sync: &SyncConfig) {
+        let (rows, _, databases) = sync.size();
+        if sync.mode == Mode::Contended && databases < 3 {
+            self.report(
+                "workload.sync.mode",
+                format!("\"contended\" needs a user with two databases, and with {databases} every user has one"),
+                "at least 3 databases (scale \"medium\", \"large\" or \"custom\")",
+            );
+        }
+        let deleted = u64::from(sync.deletes) * u64::from(sync.delete_rows);
+        if sync.mode == Mode::Incremental && deleted > u64::from(rows) {
+            self.report(
+                "workload.sync.delete_rows",
+                format!(
+                    "{} deletes of {} rows are more than the {rows} rows there are",
+                    sync.deletes, sync.delete_rows
+                ),
+                "deletes × delete_rows up to rows",
+            );
+        }
+    }
+
+    fn table(&mut self, sync: &SyncConfig) {
+        if sync.table.ddl.is_some() && sync.table.ddl_file.is_some() {
+            self.report("workload.sync.table.ddl_file", "ddl gives the table already", "ddl or ddl_file");
+        }
+    }
+
+    fn target(&mut self, config: &Config, sync: &SyncConfig) {
+        let extension = matches!(config.provider, ProviderConfig::Extension(_));
+        match &config.target {
+            TargetConfig::Embedded(_) if extension => self.report(
+                "provider.extension",
+                "the embedded target is not driven through the extension: its licence lets it talk to its vendor's service only",
+                "[target.cloudsync] with the extension, or [target.embedded] with provider = \"native\"",
+            ),
+            TargetConfig::Embedded(_) => {}
+            TargetConfig::Cloudsync(service) => {
+                if !extension && !self.has("provider.extension") {
+                    self.report(
+                        "target.cloudsync",
+                        "this target is driven through the vendor's extension only, and none is configured",
+                        "[provider.extension] with its path",
+                    );
+                }
+                if service.api_key.is_none() && !self.has("target.cloudsync.api_key") {
+                    let why = if sync.rls {
+                        "needed to issue a token for every user (workload.sync.rls is on)"
+                    } else {
+                        "needed as the credential (workload.sync.rls is off)"
+                    };
+                    self.report("target.cloudsync.api_key", why, super::keys::SECRET_FORMS);
+                }
+                if sync.rls && service.gateway.is_none() && !self.has("target.cloudsync.gateway") {
+                    self.report(
+                        "target.cloudsync.gateway",
+                        "needed to issue a token for every user (workload.sync.rls is on)",
+                        "an address such as \"https://xyz.sqlite.cloud\", or rls = false",
+                    );
+                }
+            }
+        }
+    }
+
+    fn retry(&mut self, config: &Config) {
+        if config.retry.first > config.retry.max {
+            self.report(
+                "retry.first",
+                format!("{} is longer than retry.max, {}", config.retry.first, config.retry.max),
+                "a time up to retry.max",
+            );
+        }
+        let WorkloadConfig::Sync(sync) = &config.workload;
+        for (key, time) in [("workload.sync.wait", sync.wait), ("timeouts.request", config.timeouts.request)] {
+            if time >= config.timeouts.step {
+                self.report(
+                    key,
+                    format!("{time} is not shorter than timeouts.step, {}", config.timeouts.step),
+                    "a time below timeouts.step",
+                );
+            }
+        }
+        if config.timeouts.connect > config.timeouts.request {
+            self.report(
+                "timeouts.connect",
+                format!("{} is longer than timeouts.request, {}", config.timeouts.connect, config.timeouts.request),
+                "a time up to timeouts.request",
+            );
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The check of one value against its kind. Pure; says what is wrong, never what a secret is.
+
+use toml::de::DeValue;
+
+use super::keys::{Kind, OPTIONAL_OPERATIONS};
+use super::units::Span;
+
+/// Describes a value by its type, and shows it where it is short and certainly no secret.
+pub(super) fn found(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(_) => "a text".into(),
+        DeValue::Integer(n) => format!("the number {}", short(&n.to_string())),
+        DeValue::Float(x) => format!("the number {}", short(&x.to_string())),
+        DeValue::Boolean(b) => b.to_string(),
+        DeValue::Datetime(_) => "a date".into(),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a table".into(),
+    }
+}
+
+fn short(text: &str) -> String {
+    if text.len() <= 24 { text.to_owned() } else { format!("{}…", text.chars().take(20).collect::<String>()) }
+}
+
+/// Checks a value; the error says what was found and why it is wrong.
+pub(super) fn check(kind: Kind, value: &DeValue<'_>) -> Result<(), String> {
+    match (kind, value) {
+        (Kind::Text(max), DeValue::String(text)) => check_text(text, max),
+        (Kind::Sql, DeValue::String(text)) => match text.trim().len() {
+            0 => Err("the text is empty".into()),
+            1..=65_536 => Ok(()),
+            len => Err(format!("{len} characters are too many")),
+        },
+        (Kind::Path, DeValue::String(text)) => match text.as_ref() {
+            "" => Err("the path is empty".into()),
+            path if path.len() > 4_096 => Err("the path is too long".into()),
+            path if path.chars().any(char::is_control) => Err("the path holds a control character".into()),
+            _ => Ok(()),
+        },
+        (Kind::Url, DeValue::String(text)) => check_url(text),
+        (Kind::Bool, DeValue::Boolean(_)) => Ok(()),
+        (Kind::Bool, DeValue::String(_)) => {
+            Err("a text stands where true or false is due; leave the quotes away".into())
+        }
+        (Kind::Int(min, max), DeValue::Integer(n)) => check_int(n, min, max),
+        (Kind::Int(..), DeValue::Float(x)) => Err(format!("{} is no whole number", short(&x.to_string()))),
+        (Kind::Int(..) | Kind::Number(..), DeValue::String(_)) => {
+            Err("a text stands where a number is due; leave the quotes away".into())
+        }
+        (Kind::Number(min, max), DeValue::Float(x)) => check_number(x.as_str(), min, max),
+        (Kind::Number(min, max), DeValue::Integer(n)) => check_number(n.as_str(), min, max),
+        (Kind::Time(min, max), DeValue::String(text)) => check_time(text, min, max),
+        (Kind::Time(..), DeValue::Integer(n)) => {
+            let n = short(&n.to_string());
+            Err(format!("{n} has no unit; write a time in quotes such as \"{n}s\""))
+        }
+        (Kind::Choice(choices), DeValue::String(text)) if !choices.contains(&text.as_ref()) => {
+            Err(format!("\"{}\" is not one of the choices", short(text).escape_debug()))
+        }
+        (Kind::Choice(_), DeValue::String(_)) => Ok(()),
+        (Kind::Choices(choices), DeValue::Array(items)) => check_choices(items, choices),
+        (Kind::Level, DeValue::String(text)) => check_level(text),
+        (Kind::Sha256, DeValue::String(text)) => {
+            let good = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+            if good { Ok(()) } else { Err(format!("a text of {} characters is no SHA-256", text.chars().count())) }
+        }
+        (_, other) => Err(format!("{} stands where something else is due", found(other))),
+    }
+}
+
+/// Checks a list of words.
+fn check_choices(items: &toml::de::DeArray<'_>, choices: &[&str]) -> Result<(), String> {
+    for item in items.iter() {
+        match item.get_ref() {
+            DeValue::String(text) if choices.contains(&text.as_ref()) => {}
+            DeValue::String(text) => {
+                return Err(format!("\"{}\" is not one of the choices", short(text).escape_debug()));
+            }
+            other => return Err(format!("{} stands in the list where a word is due", found(other))),
+        }
+    }
+    Ok(())
+}
+
+/// Checks the SQL of one operation; the error says what is wrong and what is allowed.
+pub(super) fn check_statement(operation: &str, value: &DeValue<'_>) -> Result<(), (String, String)> {
+    const MERGE: Kind = Kind::Choice(&["row", "column"]);
+    let empty = matches!(value, DeValue::String(text) if text.trim().is_empty());
+    if empty && OPTIONAL_OPERATIONS.contains(&operation) {
+        return Ok(());
+    }
+    let kind = if operation == "merge" { MERGE } else { Kind::Sql };
+    check(kind, value).map_err(|message| (message, kind.allowed()))
+}
+
+fn check_text(text: &str, max: usize) -> Result<(), String> {
+    let len = text.chars().count();
+    if text.trim().is_empty() {
+        Err("the text is empty".into())
+    } else if len > max {
+        Err(format!("{len} characters are too many"))
+    } else if text.chars().any(char::is_control) {
+        Err("the text holds a control character".into())
+    } else {
+        Ok(())
+    }
+}
+
+fn check_int(n: &toml::de::DeInteger<'_>, min: i128, max: i128) -> Result<(), String> {
+    let shown = short(&n.to_string());
+    match i128::from_str_radix(n.as_str(), n.radix()) {
+        Ok(number) if number < min => Err(format!("{shown} is too small")),
+        Ok(number) if number > max => Err(format!("{shown} is too large")),
+        Ok(_) => Ok(()),
+        Err(_) if n.as_str().starts_with('-') => Err(format!("{shown} is too small")),
+        Err(_) => Err(format!("{shown} is too large")),
+    }
+}
+
+fn check_number(text: &str, min: f64, max: f64) -> Result<(), String> {
+    match text.replace('_', "").parse::<f64>() {
+        Ok(x) if x.is_nan() => Err("nan is no number".into()),
+        Ok(x) if x < min => Err(format!("{} is too small", short(text))),
+        Ok(x) if x > max => Err(format!("{} is too large", short(text))),
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("{} is no number", short(text))),
+    }
+}
+
+fn check_time(text: &str, min: u64, max: u64) -> Result<(), String> {
+    let shown = short(text);
+    let shown = shown.escape_debug();
+    let span = Span::parse(text).map_err(|why| format!("\"{shown}\" is no time: {why}"))?;
+    if span < Span::from_millis(min) {
+        Err(format!("\"{shown}\" is too short"))
+    } else if span > Span::from_millis(max) {
+        Err(format!("\"{shown}\" is too long"))
+    } else {
+        Ok(())
+    }
+}
+
+fn check_level(text: &str) -> Result<(), String> {
+    const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+    for part in text.split(',').map(str::trim) {
+        let (module, level) = part.split_once('=').map_or(("soakd", part), |(module, level)| (module, level));
+        let named = !module.is_empty() && module.chars().all(|c| c.is_ascii_alphanumeric() || "_:-".contains(c));
+        if !named || !LEVELS.contains(&level) {
+            return Err(format!("\"{}\" is no log level", short(part).escape_debug()));
+        }
+    }
+    Ok(())
+}
+
+/// Checks an address; the messages do not repeat it, because people paste connection strings with keys in them.
+pub(super) fn check_url(text: &str) -> Result<(), String> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err("the address has no scheme".into());
+    };
+    if !["http", "https"].contains(&scheme) {
+        let shown: String = scheme.chars().filter(|c| c.is_ascii_alphanumeric()).take(20).collect();
+        return Err(format!("the scheme {shown}:// is not spoken here"));
+    }
+    let host = rest.split('/').next().unwrap_or(rest);
+    if host.contains('@') {
+        return Err("the address holds a user or password; secrets must not stand in this file".into());
+    }
+    if text.contains('?') || text.contains('#') {
+        return Err("the address has a query; an api key belongs under api_key, as a reference".into());
+    }
+    if text.len() > 2_048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("the address is too long or holds blanks".into());
+    }
+    let url = reqwest::Url::parse(text).map_err(|error| format!("the address is malformed: {error}"))?;
+    if url.host_str().is_none_or(str::is_empty) { Err("the address names no host".into()) } else { Ok(()) }
+}
+
+/// Checks a reference to a secret; the messages never repeat a value.
+pub(super) fn check_secret(value: &DeValue<'_>) -> Result<(), String> {
+    let table = match value {
+        DeValue::Table(table) => table,
+        DeValue::String(_) => {
+            return Err("a secret must not stand in this file; write where it is to be found".into());
+        }
+        other => return Err(format!("{} is no reference to a secret", kind_only(other))),
+    };
+    let mut entries = table.iter();
+    let (Some((key, inner)), None) = (entries.next(), entries.next()) else {
+        return Err(format!("the reference names {} places", table.len()));
+    };
+    let DeValue::String(text) = inner.get_ref() else {
+        return Err("the reference must be a text".into());
+    };
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err("the reference is empty or holds a control character".into());
+    }
+    match key.get_ref().as_ref() {
+        "env" if !is_variable(text) => {
+            Err("env takes the name of an environment variable (letters, digits and _), not the secret itself".into())
+        }
+        "credential" if text.contains('/') || text.starts_with('.') || text.len() > 255 => {
+            Err("credential takes the name of a systemd credential, not a path".into())
+        }
+        "file" if text.contains("://") => Err("file takes a path, not an address".into()),
+        "env" | "file" | "credential" => Ok(()),
+        _ => Err("the reference has a kind that does not exist".into()),
+    }
+}
+
+fn is_variable(text: &str) -> bool {
+    text.len() <= 128
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn kind_only(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Array(_) => "a list",
+        _ => "what stands here",
+    }
+}

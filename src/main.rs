@@ -1,0 +1,58 @@
+//! The soakd program: arguments, TLS provider, dispatch, exit code.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use soakd::cli;
+
+/// Soaks and breaks a database sync service on purpose, and proves after every cycle what held.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(cli::run::RunArgs),
+    Check(cli::check::CheckArgs),
+    Init(cli::init::InitArgs),
+    Report(cli::report::ReportArgs),
+    Runs(cli::runs::RunsArgs),
+    Target(cli::target::TargetArgs),
+    /// Run a worker for the daemon.
+    #[command(hide = true)]
+    Worker,
+}
+
+fn main() -> ExitCode {
+    // Fails only if a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // A file that has reached its size limit is an error with words, not the end by a signal. This fails on no system.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
+    let args = match Cli::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors; anything else is wrong usage.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { cli::EXIT_CONFIG } else { cli::EXIT_OK });
+        }
+    };
+    let result = match args.command {
+        Command::Run(args) => cli::run::run(args),
+        Command::Check(args) => cli::check::run(args),
+        Command::Init(args) => cli::init::run(args),
+        Command::Report(args) => cli::report::run(args),
+        Command::Runs(args) => cli::runs::run(args),
+        Command::Target(args) => cli::target::run(args).map(|()| cli::EXIT_OK),
+        Command::Worker => cli::worker::run(),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("soakd: {error:#}");
+            ExitCode::from(cli::exit_code(&error))
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Readers of what a run leaves: they show, and never change how a cycle runs.
+
+pub mod log_file;
+pub mod progress;
+pub mod report;
