@@ -14,14 +14,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("stats", &[]),
     ("config", &["model"]),
+    ("clock", &[]),
     ("target", &["config", "model"]),
     ("workload", &["config", "model"]),
     ("fault", &["config", "model"]),
     ("probe", &["config", "model"]),
     ("checker", &["model"]),
-    ("store", &["model"]),
-    ("engine", &["checker", "config", "fault", "model", "probe", "stats", "store", "target", "workload"]),
-    ("observe", &["engine::event", "model", "store"]),
+    ("store", &["clock", "model"]),
+    ("engine", &["checker", "clock", "config", "fault", "model", "probe", "stats", "store", "target", "workload"]),
+    ("observe", &["clock", "config", "engine::event", "model", "store"]),
 ];
 
 /// The parts that bring the others together and may import all of them.

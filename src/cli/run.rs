@@ -127,6 +127,6 @@ fn start_log(config: &Config) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log.format {
         LogFormat::Json => log.json().init(),
-        LogFormat::Text => log.with_ansi(false).with_target(false).init(),
+        LogFormat::Auto | LogFormat::Text | LogFormat::Journal => log.with_ansi(false).with_target(false).init(),
     }
 }

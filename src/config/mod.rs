@@ -2,12 +2,15 @@
 //!
 //! One small file per section. Nothing here opens a socket or a database; `soakd check` does that with what is read here.
 
+pub mod daemon;
 pub mod flat;
 pub mod keys;
 pub mod load;
+pub mod notify;
 pub mod problem;
 mod rules;
 pub mod run;
+pub mod schedule;
 pub mod secret;
 pub mod sync;
 pub mod table;
@@ -18,14 +21,17 @@ mod walk;
 
 use serde::{Deserialize, Serialize};
 
+pub use daemon::{ApiConfig, LimitsConfig, RetentionConfig};
 pub use flat::{differing, flatten};
 pub use load::Loaded;
+pub use notify::{MailConfig, MailSecurity, NotifyConfig, PingConfig, WebhookConfig, WebhookKind};
 pub use problem::{ConfigErrors, Problem};
 pub use run::RunConfig;
+pub use schedule::{Missed, Overlap, ScheduleConfig, Schedules};
 pub use secret::{SecretError, SecretRef};
 pub use sync::{Mode, Pace, Scale, SyncConfig, TableConfig};
 pub use target::{ProviderConfig, ServiceConfig, StoreConfig, TargetConfig};
-pub use units::Span;
+pub use units::{Bytes, Span};
 
 /// A whole configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +51,16 @@ pub struct Config {
     pub retry: run::RetryConfig,
     #[serde(default)]
     pub verify: run::VerifyConfig,
+    #[serde(default)]
+    pub schedule: Schedules,
+    #[serde(default)]
+    pub notify: NotifyConfig,
+    #[serde(default)]
+    pub api: ApiConfig,
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    #[serde(default)]
+    pub retention: RetentionConfig,
     #[serde(default)]
     pub log: run::LogConfig,
 }

@@ -21,8 +21,14 @@ pub struct RunConfig {
     pub cycles: Option<u64>,
     /// Ends after this much observed time. With `cycles`, whichever comes first; with neither, the run never ends.
     pub duration: Option<Span>,
+    /// Day, or instant, at which the run ends: `2027-01-31` or `2027-01-31T18:00:00+01:00`.
+    pub until: Option<String>,
     /// Pause between two cycles.
     pub pause: Span,
+    /// Hours in which no cycle begins, such as `"22:00-06:00"` or `"Sat,Sun 00:00-24:00"`.
+    pub quiet: Vec<String>,
+    /// Time zone of `until` and `quiet`.
+    pub zone: String,
     /// Databases per worker process; absent: one each, up to 16 processes.
     pub databases_per_worker: Option<u32>,
     /// Stops the run at the first cycle that fails.
@@ -37,7 +43,10 @@ impl Default for RunConfig {
             seed: None,
             cycles: None,
             duration: None,
+            until: None,
             pause: Span::from_secs(0),
+            quiet: Vec::new(),
+            zone: "UTC".into(),
             databases_per_worker: None,
             stop_on_fail: false,
         }
@@ -144,18 +153,24 @@ pub struct LogConfig {
     /// `error`, `warn`, `info`, `debug`, or levels by module as in `info,soakd::engine=debug`.
     pub level: String,
     pub format: LogFormat,
+    /// Time in which a line that repeats is only counted.
+    pub repeats: Span,
 }
 
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
+    /// Text on a terminal, fields under systemd's journal, JSON otherwise.
+    Auto,
     Text,
     Json,
+    /// Entries with fields, sent to systemd's journal.
+    Journal,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Text }
+        Self { level: "info".into(), format: LogFormat::Auto, repeats: Span::from_secs(60) }
     }
 }

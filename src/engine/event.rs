@@ -1,17 +1,21 @@
 //! What the engine tells its readers. A slow reader misses events and knows how many; it never slows a cycle.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::finding::Finding;
+use crate::model::incident::{ChangeKind, Incident};
 use crate::model::record::{CycleRecord, Phase, RunRecord, Snapshot};
+use crate::model::status::{DaemonState, Health, ScheduleStatus};
+use crate::model::step::StepReport;
 use crate::model::verdict::Verdict;
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum RunEvent {
     Started {
-        run: String,
-        seed: u64,
+        record: Box<RunRecord>,
         resumed_at: Option<(u64, Phase)>,
         steps_recovered: u64,
     },
@@ -27,7 +31,11 @@ pub enum RunEvent {
         rows: u64,
         errors: u64,
     },
+    /// Steps that were counted just now.
+    Steps(Arc<Vec<StepReport>>),
     Finding(Box<Finding>),
+    /// An incident was opened, renamed, resolved or opened again.
+    Incident(Box<Incident>, ChangeKind),
     /// A log line of a worker or of the target.
     Log(String),
     Cycle(Box<CycleRecord>),
@@ -41,4 +49,28 @@ pub enum RunEvent {
         verdict: Verdict,
         because: String,
     },
+    /// What the daemon does now, and why it is paused if it is.
+    State(DaemonState, Vec<String>),
+    Schedules(Vec<ScheduleStatus>),
+    /// What soakd's processes use, and what the machine has left.
+    Health(Box<Health>),
+    /// What a reload of the configuration came to.
+    Reloaded(String),
+}
+
+/// A count that grows whenever something was really done: a step, rows, a retry, a phase, a look at the clock of a schedule.
+/// It stands still when the engine is wedged, and that is what the watchdog looks at.
+#[derive(Debug, Clone, Default)]
+pub struct Beat(Arc<AtomicU64>);
+
+impl Beat {
+    /// Notes that something was done.
+    pub fn on(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the count.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }

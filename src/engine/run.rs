@@ -150,6 +150,7 @@ fn open_run(setup: &Setup, store: &mut Store, fresh: bool) -> anyhow::Result<(Ru
     let record = RunRecord {
         run: Uuid::now_v7().to_string(),
         name: setup.config.run.name.clone(),
+        schedule: None,
         seed,
         started_ms: Utc::now().timestamp_millis(),
         ended_ms: None,
@@ -184,8 +185,7 @@ impl Life<'_> {
         let _ = stage.epoch.set(epoch.clone());
         let resumed_at = resumed.then_some((record.cycle, record.phase));
         stage.ledger.tell(RunEvent::Started {
-            run: record.run.clone(),
-            seed: record.seed,
+            record: Box::new(record.clone()),
             resumed_at,
             steps_recovered: recovered,
         });

@@ -60,6 +60,9 @@ pub struct Versions {
 pub struct RunRecord {
     pub run: String,
     pub name: String,
+    /// The schedule that began it.
+    #[serde(default)]
+    pub schedule: Option<String>,
     pub seed: u64,
     pub started_ms: i64,
     pub ended_ms: Option<i64>,
@@ -332,4 +335,4 @@ pub struct Snapshot {
 }
 
 /// Format number of the state file's records and of the JSON report.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::event::RunEvent;
 use crate::model::record::Phase;
+use crate::model::status::DaemonState;
 use crate::model::verdict::Verdict;
 
 /// Time between two plain lines within a phase.
@@ -40,7 +41,8 @@ impl Progress {
     /// Shows one event.
     pub fn show(&mut self, event: &RunEvent) {
         match event {
-            RunEvent::Started { run, seed, resumed_at, steps_recovered } => {
+            RunEvent::Started { record, resumed_at, steps_recovered } => {
+                let (run, seed) = (&record.run, record.seed);
                 let short = run.get(..13).unwrap_or(run);
                 self.line(&match resumed_at {
                     None => format!("run {short} starts, seed {seed}"),
@@ -70,7 +72,16 @@ impl Progress {
                 }
                 self.line(because);
             }
-            RunEvent::Finding(_) | RunEvent::Log(_) | RunEvent::Checkpoint { .. } => {}
+            RunEvent::State(DaemonState::Paused, because) => self.line(&format!("paused: {}", because.join("; "))),
+            RunEvent::Finding(_)
+            | RunEvent::Steps(_)
+            | RunEvent::Incident(..)
+            | RunEvent::State(..)
+            | RunEvent::Schedules(_)
+            | RunEvent::Health(_)
+            | RunEvent::Reloaded(_)
+            | RunEvent::Log(_)
+            | RunEvent::Checkpoint { .. } => {}
         }
     }
 

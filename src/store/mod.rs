@@ -4,8 +4,11 @@
 
 mod cycles;
 mod error;
+mod incidents;
 mod open;
+mod outbox;
 mod runs;
+mod shared;
 mod snapshot;
 mod steps;
 mod tables;
@@ -19,9 +22,13 @@ use std::time::Instant;
 use redb::{Database, Durability, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Clock;
+use crate::model::incident::{ChangeKind, Incident};
+use crate::model::message::Policy;
 use crate::model::record::Counters;
 use crate::model::verdict::Verdict;
 pub use error::StoreError;
+pub use shared::Shared;
 
 /// Name of the state file in the state directory.
 pub const FILE: &str = "soakd.redb";
@@ -46,6 +53,10 @@ pub struct Store {
     handle: Handle,
     durability: Durability,
     commit_micros: u64,
+    clock: Clock,
+    policy: Policy,
+    /// What happened to incidents since it was last asked for.
+    changes: Vec<(Incident, ChangeKind)>,
 }
 
 enum Handle {
@@ -80,6 +91,16 @@ impl Store {
     /// Returns the time spent in durable transactions since this handle was opened.
     pub fn commit_micros(&self) -> u64 {
         self.commit_micros
+    }
+
+    /// Sets the clock that incidents and messages are timed by.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
+    /// Sets who is told of incidents from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// Runs `work` in one durable transaction; nothing of it is kept if it fails.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, Write
 
 use super::tables::{self, ALL, FORMAT_KEY, META};
 use super::{FILE, Handle, Store, StoreError, durable};
+use crate::clock::Clock;
+use crate::model::message::Policy;
 use crate::model::record::FORMAT;
 
 /// redb would take up to a gibibyte by default.
@@ -28,7 +30,12 @@ const COMPACT_LIVE_MAX: u64 = 64 * 1024 * 1024;
 /// Rewrites the records of one format as the next one.
 pub(super) type Migration = fn(&WriteTransaction) -> Result<(), StoreError>;
 /// One migration for every format before [`FORMAT`]; the length is checked when this is compiled.
-const MIGRATIONS: [Migration; (FORMAT - 1) as usize] = [];
+const MIGRATIONS: [Migration; (FORMAT - 1) as usize] = [new_tables_only];
+
+/// Format 2 added tables, which are made whenever a file is brought up, and fields that may be absent.
+fn new_tables_only(_: &WriteTransaction) -> Result<(), StoreError> {
+    Ok(())
+}
 
 impl Store {
     /// Opens the state file of a directory for a run, making both if need be.
@@ -51,7 +58,7 @@ impl Store {
         if size >= COMPACT_FILE_MIN {
             guarded(|| compact(&mut db, size)).map_err(|e| e.at(&file))?;
         }
-        Ok(Self { file, handle: Handle::Write(db), durability: Durability::Immediate, commit_micros: 0 })
+        Ok(Self::new(file, Handle::Write(db)))
     }
 
     /// Opens the state file of a directory for a report; never creates one.
@@ -74,7 +81,7 @@ impl Store {
             Err(e) => Err(e.into()),
         })
         .map_err(|e| e.at(&file))?;
-        let store = Self { file, handle, durability: Durability::Immediate, commit_micros: 0 };
+        let store = Self::new(file, handle);
         let found = store.read(|txn| match txn.open_table(META) {
             Ok(meta) => tables::get::<u32>(&meta, META, FORMAT_KEY),
             Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
@@ -87,13 +94,25 @@ impl Store {
         }
     }
 
+    fn new(file: PathBuf, handle: Handle) -> Self {
+        Self {
+            file,
+            handle,
+            durability: Durability::Immediate,
+            commit_micros: 0,
+            clock: Clock::default(),
+            policy: Policy::default(),
+            changes: Vec::new(),
+        }
+    }
+
     /// Opens a store on a storage of the test's own.
     #[cfg(test)]
     pub(super) fn with_backend(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
         let db = builder().create_with_backend(backend)?;
         prepare(&db, &MIGRATIONS)?;
         let file = FILE.into();
-        Ok(Self { file, handle: Handle::Write(db), durability: Durability::Immediate, commit_micros: 0 })
+        Ok(Self::new(file, Handle::Write(db)))
     }
 }
 

@@ -25,10 +25,20 @@ pub(super) const FINDINGS: Rows = TableDefinition::new("findings");
 pub(super) const OUTAGES: Rows = TableDefinition::new("outages");
 pub(super) const LOGS: Rows = TableDefinition::new("logs");
 pub(super) const BLOBS: Rows = TableDefinition::new("blobs");
+/// Incidents by number; not by run, because one may last longer than a run.
+pub(super) const INCIDENTS: Rows = TableDefinition::new("incidents");
+/// Messages that still have to be delivered, by number.
+pub(super) const OUTBOX: Rows = TableDefinition::new("outbox");
+/// Small values of the daemon's own that belong to no run, by name.
+pub(super) const DAEMON: Rows = TableDefinition::new("daemon");
+/// Measured values by name and time, thinned with age.
+pub(super) const SERIES: Rows = TableDefinition::new("series");
 
 /// All tables, so that they exist from the first transaction on and a reader never misses one.
-pub(super) const ALL: [Rows; 12] =
-    [META, RUNS, PROGRESS, EPOCHS, STEPS, DATABASES, CYCLES, THINNED, FINDINGS, OUTAGES, LOGS, BLOBS];
+pub(super) const ALL: [Rows; 16] = [
+    META, RUNS, PROGRESS, EPOCHS, STEPS, DATABASES, CYCLES, THINNED, FINDINGS, OUTAGES, LOGS, BLOBS, INCIDENTS, OUTBOX,
+    DAEMON, SERIES,
+];
 
 /// Key of the format number in [`META`].
 pub(super) const FORMAT_KEY: &[u8] = b"format";

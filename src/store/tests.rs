@@ -19,6 +19,7 @@ pub(super) fn a_run(run: &str, started_ms: i64) -> RunRecord {
     RunRecord {
         run: run.to_owned(),
         name: "test".to_owned(),
+        schedule: None,
         seed: 7,
         started_ms,
         ended_ms: None,

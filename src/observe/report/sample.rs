@@ -120,6 +120,7 @@ fn run() -> RunRecord {
     RunRecord {
         run: "019b7654-1111-7abc-8def-000000000001".to_owned(),
         name: "nightly".to_owned(),
+        schedule: None,
         seed: 8_231_117_204,
         started_ms: START,
         ended_ms: Some(START + 285_000),
