@@ -7,10 +7,9 @@ use clap::Args;
 use tracing_subscriber::EnvFilter;
 
 use super::EXIT_CONFIG;
-use crate::app;
+use crate::app::{self, Options};
 use crate::config::run::LogFormat;
 use crate::config::{Config, Loaded, ProviderConfig, Scale, Span, TargetConfig, WorkloadConfig};
-use crate::engine::setup::Setup;
 use crate::observe::report::{self, Format};
 use crate::target::embedded::plant::BUGS;
 use crate::target::sync_sql::check_file;
@@ -42,35 +41,34 @@ pub struct RunArgs {
     /// Break the embedded target on purpose, to see that it is found; needs --testing.
     #[arg(long = "plant")]
     plants: Vec<String>,
-    /// Permit planted bugs.
+    /// Permit planted bugs and faster time.
     #[arg(long)]
     testing: bool,
+    /// Let the daemon's clock run this many times as fast, to see weeks of schedules and digests in minutes; needs --testing.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    time_scale: u32,
 }
 
 /// Runs the daemon, prints the report, and returns the exit code of its verdict.
 pub fn run(args: RunArgs) -> anyhow::Result<u8> {
-    let Some(setup) = prepare(&args)? else { return Ok(EXIT_CONFIG) };
-    start_log(&setup.config);
-    let state_dir = setup.config.run.state_dir.clone();
-    let end = app::daemon(setup, args.fresh, args.plain)?;
-    if let Some(snapshot) = &end.snapshot {
+    let Some((options, loaded)) = prepare(args)? else { return Ok(EXIT_CONFIG) };
+    let mut config = loaded.config.clone();
+    options.apply(&mut config);
+    start_log(&config);
+    let ended = app::daemon(options, loaded)?;
+    if let Some(snapshot) = ended.snapshot.as_ref().filter(|_| !ended.scheduled) {
         print!("{}", report::render(snapshot, Format::Text));
-        let dir = state_dir.join("reports").join(&snapshot.run.run);
+        let dir = config.run.state_dir.join("reports").join(&snapshot.run.run);
         println!("\nReports: {}/report.txt, .md and .json", dir.display());
     }
-    println!("{}: {}", end.verdict, end.because);
-    Ok(end.verdict.exit_code())
+    println!("{}: {}", ended.verdict, ended.because);
+    Ok(ended.verdict.exit_code())
 }
 
 /// Reads the settings; `None` when they are wrong, which was said.
-fn prepare(args: &RunArgs) -> anyhow::Result<Option<Setup>> {
-    if !args.plants.is_empty() && !args.testing {
-        eprintln!("soakd: --plant breaks the embedded target on purpose; add --testing if that is what you want");
-        return Ok(None);
-    }
-    if let Some(name) = args.plants.iter().find(|name| !BUGS.iter().any(|(known, _)| known == name)) {
-        let known: Vec<&str> = BUGS.iter().map(|(known, _)| *known).collect();
-        eprintln!("soakd: there is no bug {name:?} to plant; there are {}", known.join(", "));
+fn prepare(args: RunArgs) -> anyhow::Result<Option<(Options, Loaded)>> {
+    if let Some(wrong) = wrong_usage(&args) {
+        eprintln!("soakd: {wrong}");
         return Ok(None);
     }
     let loaded = match if args.demo { Ok(demo()?) } else { Config::load(&args.config) } {
@@ -80,29 +78,43 @@ fn prepare(args: &RunArgs) -> anyhow::Result<Option<Setup>> {
             return Ok(None);
         }
     };
-    let Loaded { mut config, table, origin } = loaded;
-    if !args.plants.is_empty() && !matches!(config.target, TargetConfig::Embedded(_)) {
+    if !args.plants.is_empty() && !matches!(loaded.config.target, TargetConfig::Embedded(_)) {
         eprintln!("soakd: --plant breaks the embedded target only, and target.cloudsync is configured");
         return Ok(None);
     }
-    if let Some(cycles) = args.cycles {
-        if cycles == 0 {
-            eprintln!("soakd: --cycles 0 would test nothing; allowed: 1 or more");
-            return Ok(None);
-        }
-        config.run.cycles = Some(cycles);
-    }
-    if let Some(dir) = &args.state_dir {
-        config.run.state_dir.clone_from(dir);
-    }
-    if let ProviderConfig::Extension(extension) = &config.provider
+    if let ProviderConfig::Extension(extension) = &loaded.config.provider
         && let Err(refused) = check_file(&extension.path, extension.sha256.as_deref())
     {
-        eprintln!("{origin}: provider.extension: {}", refused.classified.message);
+        eprintln!("{}: provider.extension: {}", loaded.origin, refused.classified.message);
         return Ok(None);
     }
-    let program = std::env::current_exe().context("finding the soakd program itself")?;
-    Ok(Some(Setup { config, table, program, plants: args.plants.clone(), testing: args.testing }))
+    let options = Options {
+        file: (!args.demo).then_some(args.config),
+        cycles: args.cycles,
+        state_dir: args.state_dir,
+        fresh: args.fresh,
+        plain: args.plain,
+        program: std::env::current_exe().context("finding the soakd program itself")?,
+        plants: args.plants,
+        testing: args.testing,
+        time_scale: args.time_scale,
+    };
+    Ok(Some((options, loaded)))
+}
+
+/// Returns what is wrong with the arguments, if anything is.
+fn wrong_usage(args: &RunArgs) -> Option<String> {
+    if !args.plants.is_empty() && !args.testing {
+        return Some("--plant breaks the embedded target on purpose; add --testing if that is what you want".into());
+    }
+    if args.time_scale > 1 && !args.testing {
+        return Some("--time-scale makes times in reports wrong; add --testing if that is what you want".into());
+    }
+    if let Some(name) = args.plants.iter().find(|name| !BUGS.iter().any(|(known, _)| known == name)) {
+        let known: Vec<&str> = BUGS.iter().map(|(known, _)| *known).collect();
+        return Some(format!("there is no bug {name:?} to plant; there are {}", known.join(", ")));
+    }
+    (args.cycles == Some(0)).then(|| "--cycles 0 would test nothing; allowed: 1 or more".into())
 }
 
 /// Returns the settings of the demonstration: row-level security on, two users with two databases each.

@@ -71,6 +71,7 @@ impl Crew {
             program: setup.program.clone(),
             silent_max: setup.config.timeouts.worker_silent.get(),
             step_max: setup.config.timeouts.step.get(),
+            beat: setup.beat.clone(),
         };
         let crew = Arc::new(Self {
             setup: setup.clone(),
@@ -147,6 +148,11 @@ impl Crew {
         self.down.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Returns the processes of the workers that live, by number.
+    pub async fn pids(&self) -> Vec<(usize, u32)> {
+        self.workers.read().await.iter().flatten().filter(|w| w.alive()).map(|w| (w.index, w.pid)).collect()
+    }
+
     /// Returns the rows written and moved by all workers in this life.
     pub async fn rows(&self) -> u64 {
         self.workers.read().await.iter().flatten().map(|w| w.rows()).sum()
@@ -197,11 +203,21 @@ impl Crew {
 
     /// Tells all workers to stop after the step in work.
     pub async fn stop_loading(&self) {
+        self.tell_all(Command::Stop).await;
+    }
+
+    /// Tells all workers that loading may go on after a stop.
+    pub async fn go_on_loading(&self) {
+        self.tell_all(Command::Go).await;
+    }
+
+    async fn tell_all(&self, command: Command) {
         let workers: Vec<_> = self.workers.read().await.iter().flatten().cloned().collect();
         let mut telling = tokio::task::JoinSet::new();
         for worker in workers {
-            // A dead worker has stopped.
-            telling.spawn(async move { worker.ask(0, Command::Stop).await });
+            // A dead worker has stopped, and its successor goes on.
+            let command = command.clone();
+            telling.spawn(async move { worker.ask(0, command).await });
         }
         telling.join_all().await;
     }

@@ -5,11 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use chrono::Utc;
-use rand::seq::SliceRandom;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
+use super::control::Control;
 use super::crew::{Crew, CrewError};
 use super::event::RunEvent;
 use super::ledger::{Ledger, finding};
@@ -21,7 +19,7 @@ use crate::model::finding::{Finding, Kind, Side};
 use crate::model::ids::DbNo;
 use crate::model::record::{CycleRecord, EpochRecord, Phase, RunRecord};
 use crate::model::verdict::Verdict;
-use crate::workload::sync::{Plan, branch};
+use crate::workload::sync::Plan;
 
 /// Everything that phases work with.
 pub struct Stage {
@@ -30,8 +28,7 @@ pub struct Stage {
     pub ledger: Arc<Ledger>,
     pub service: Arc<Service>,
     pub crew: Arc<Crew>,
-    /// Cancelled when the run is to stop after the step in work.
-    pub stop: CancellationToken,
+    pub control: Arc<Control>,
     /// This life of the daemon, once it is written down.
     pub epoch: OnceLock<EpochRecord>,
 }
@@ -62,7 +59,7 @@ impl Stage {
     /// Runs one cycle, from wherever an earlier life left it.
     pub async fn cycle(&self, run: &mut RunRecord) -> anyhow::Result<CycleEnd> {
         let cycle = run.cycle;
-        let started_ms = Utc::now().timestamp_millis();
+        let started_ms = self.setup.clock.now_ms();
         let commits_before = self.ledger.with(|store| Ok(store.commit_micros()))?;
         self.service.begin_cycle();
         self.crew.begin_cycle();
@@ -87,7 +84,7 @@ impl Stage {
         let at = Instant::now();
         let verified = self.with_progress(verify::verify(self, cycle, settled.unsettled)).await?.flatten();
         let verify_ms = at.elapsed().as_millis() as u64;
-        if self.stop.is_cancelled() && verified.is_none() {
+        if self.control.stop.is_cancelled() && verified.is_none() {
             return Ok(CycleEnd::Stopped);
         }
         let Some(verified) = verified else { bail!("verification ended without a result") };
@@ -98,7 +95,7 @@ impl Stage {
         let record = CycleRecord {
             cycle,
             started_ms,
-            ended_ms: Utc::now().timestamp_millis(),
+            ended_ms: self.setup.clock.now_ms(),
             load_ms,
             settle_ms,
             verify_ms,
@@ -147,6 +144,7 @@ impl Stage {
         run.phase = phase;
         self.ledger.with(|store| store.update_run(run))?;
         tracing::info!(cycle = run.cycle, phase = phase.word(), "phase");
+        self.setup.beat.on();
         self.ledger.tell(RunEvent::Phase { cycle: run.cycle, phase, steps });
         Ok(())
     }
@@ -156,12 +154,13 @@ impl Stage {
     async fn with_progress<T>(&self, phase: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
         let patience = self.setup.config.timeouts.drain.get() / 2;
         let cut_off = async {
-            self.stop.cancelled().await;
+            self.control.stop.cancelled().await;
             tokio::time::sleep(patience).await;
         };
         let mut cut_off = std::pin::pin!(cut_off);
         let mut phase = std::pin::pin!(phase);
         let mut tick = tokio::time::interval(PROGRESS_EVERY);
+        let mut told = (0, 0, 0);
         let mut sign_of_life = tokio::time::interval(ALIVE_EVERY);
         loop {
             tokio::select! {
@@ -177,7 +176,12 @@ impl Stage {
                 _ = tick.tick() => {
                     let (_, errors, steps) = self.ledger.cycle_health();
                     let rows = self.crew.rows().await;
-                    self.ledger.tell(RunEvent::Progress { steps_done: steps.values().sum(), rows, errors });
+                    let steps_done = steps.values().sum();
+                    if told != (steps_done, rows, errors) || self.control.is_held() {
+                        self.setup.beat.on();
+                    }
+                    told = (steps_done, rows, errors);
+                    self.ledger.tell(RunEvent::Progress { steps_done, rows, errors });
                 }
             }
         }
@@ -186,56 +190,8 @@ impl Stage {
     /// Writes down that this life of the daemon lasts, so that a kill in a long cycle does not make hours unobserved.
     fn note_alive(&self) -> anyhow::Result<()> {
         let Some(epoch) = self.epoch.get() else { return Ok(()) };
-        let epoch = EpochRecord { last_ms: Utc::now().timestamp_millis(), ..epoch.clone() };
+        let epoch = EpochRecord { last_ms: self.setup.clock.now_ms(), ..epoch.clone() };
         Ok(self.ledger.with(|store| store.touch_epoch(self.ledger.run(), &epoch))?)
-    }
-
-    /// Takes all steps of all databases; false when it was stopped before the end.
-    async fn load(&self, cycle: u64) -> anyhow::Result<bool> {
-        let loading = async {
-            if self.setup.lockstep() { self.load_lockstep(cycle).await } else { self.load_concurrently(cycle).await }
-        };
-        let mut loading = std::pin::pin!(loading);
-        tokio::select! {
-            done = &mut loading => return done,
-            () = self.stop.cancelled() => self.crew.stop_loading().await,
-        }
-        loading.await?;
-        Ok(false)
-    }
-
-    async fn load_concurrently(&self, cycle: u64) -> anyhow::Result<bool> {
-        let mut loading = JoinSet::new();
-        for db in self.crew.databases(|role| role == Role::Load) {
-            let (crew, ledger) = (Arc::clone(&self.crew), Arc::clone(&self.ledger));
-            loading.spawn(async move { load_to(&crew, &ledger, db, cycle, u32::MAX).await });
-        }
-        let mut done = true;
-        while let Some(joined) = loading.join_next().await {
-            done &= joined.context("a load task ended")??;
-        }
-        Ok(done)
-    }
-
-    /// Takes one step at a time: in every round each database takes its next step, in an order drawn from the seed.
-    async fn load_lockstep(&self, cycle: u64) -> anyhow::Result<bool> {
-        let lengths: BTreeMap<DbNo, u32> = self
-            .crew
-            .databases(|role| role == Role::Load)
-            .into_iter()
-            .map(|db| (db, self.plan.steps(cycle, db).len() as u32))
-            .collect();
-        let rounds = lengths.values().copied().max().unwrap_or(0);
-        for round in 1..=rounds {
-            let mut order: Vec<DbNo> = lengths.iter().filter(|(_, len)| **len >= round).map(|(db, _)| *db).collect();
-            order.shuffle(&mut branch(self.plan.seed, cycle, 0, round));
-            for db in order {
-                if self.stop.is_cancelled() || !load_to(&self.crew, &self.ledger, db, cycle, round).await? {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
     }
 
     /// Syncs every database until nothing moves any more; `None` when it was stopped.
@@ -247,7 +203,7 @@ impl Stage {
         let mut quiet = 0;
         let mut settled = Settled { rounds: 0, unsettled: Vec::new() };
         while quiet < quiet_needed {
-            if self.stop.is_cancelled() {
+            if !self.control.free().await {
                 return Ok(None);
             }
             if settled.rounds == self.setup.config.verify.settle_rounds {
@@ -310,24 +266,6 @@ impl Stage {
         }
         self.ledger.record_findings(findings)?;
         Ok((moved, failed))
-    }
-}
-
-/// Lets a database take its steps up to a number; false when it was stopped before.
-async fn load_to(crew: &Crew, ledger: &Ledger, db: DbNo, cycle: u64, upto: u32) -> anyhow::Result<bool> {
-    match crew.ask(db, Command::Load { cycle, upto }).await {
-        Ok(Reply::Loaded { stopped }) => Ok(!stopped),
-        Ok(other) => bail!("database {db} answered {other:?} to a load"),
-        Err(CrewError::Failed(error)) => {
-            // The steps that are missing now fail the cycle by themselves.
-            let mut failed = of_database(cycle, "load", db, (error.side, error.kind), &error.message);
-            failed.code = error.code;
-            ledger.record_findings(vec![failed])?;
-            Ok(true)
-        }
-        // That it is down was written down; its missing steps fail the cycle.
-        Err(CrewError::Down(_)) => Ok(true),
-        Err(CrewError::Lost(error)) => Err(error),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::child::{self, LAST_WORDS_MAX, Part, describe};
+use super::event::Beat;
 use super::worker::protocol::{Command, Event, Hello, LINE_BYTES_MAX, PROTOCOL, Reply, Request};
 use crate::model::finding::Classified;
 use crate::model::ids::DbNo;
@@ -74,6 +75,7 @@ pub struct FleetSpec {
     pub silent_max: Duration,
     /// Longest time that one command may go without any event of its database.
     pub step_max: Duration,
+    pub beat: Beat,
 }
 
 /// A running worker process.
@@ -99,6 +101,15 @@ struct Shared {
     last_step: Mutex<BTreeMap<DbNo, Instant>>,
     kill: tokio::sync::Notify,
     last_lines: Mutex<VecDeque<String>>,
+    step_max: Duration,
+    beat: Beat,
+}
+
+impl Shared {
+    /// Returns true while a command is in work whose deadline is not over: that is watched by its own rule.
+    fn at_work(&self) -> bool {
+        !lock(&self.pending).is_empty() && lock(&self.last_step).values().any(|at| at.elapsed() < self.step_max)
+    }
 }
 
 type Pending = HashMap<u64, oneshot::Sender<Result<Reply, Classified>>>;
@@ -126,6 +137,8 @@ impl Worker {
             last_step: Mutex::default(),
             kill: tokio::sync::Notify::new(),
             last_lines: Mutex::default(),
+            step_max: spec.step_max,
+            beat: spec.beat.clone(),
         });
         let log = tokio::spawn(read_log(BufReader::new(stderr), Arc::clone(&shared), news.clone()));
         let mut reader = BufReader::new(stdout);
@@ -275,7 +288,12 @@ async fn take(event: Event, shared: &Shared, news: &mpsc::Sender<News>) {
             // A closed channel means that the daemon is on its way out.
             let _ = news.send(News::Step(Box::new(report))).await;
         }
-        Event::Pulse { rows } => shared.rows.store(rows, Ordering::Relaxed),
+        Event::Pulse { rows } => {
+            shared.rows.store(rows, Ordering::Relaxed);
+            if shared.at_work() {
+                shared.beat.on();
+            }
+        }
         Event::NeedCredential { db } => {
             let _ = news.send(News::NeedCredential { db }).await;
         }

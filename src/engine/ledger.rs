@@ -13,7 +13,7 @@ use crate::model::finding::{Finding, Kind, Side};
 use crate::model::ids::DbNo;
 use crate::model::record::LogTail;
 use crate::model::step::StepReport;
-use crate::store::{Store, StoreError};
+use crate::store::{Shared, Store, StoreError};
 
 /// Findings of one cycle that are kept to be judged.
 const CYCLE_FINDINGS_MAX: usize = 1000;
@@ -59,7 +59,7 @@ impl Seen {
 /// The state file of one run, shared by everything that has something to write down.
 pub struct Ledger {
     run: String,
-    store: Mutex<Store>,
+    store: Shared,
     current: Mutex<Current>,
     logs: Mutex<BTreeMap<DbNo, LogTail>>,
     fatal: Mutex<Option<String>>,
@@ -76,13 +76,13 @@ impl Ledger {
     /// Takes over an open state file for a run.
     pub fn new(
         run: String,
-        store: Store,
+        store: Shared,
         logs: BTreeMap<DbNo, LogTail>,
         events: broadcast::Sender<RunEvent>,
     ) -> Arc<Self> {
         Arc::new(Self {
             run,
-            store: Mutex::new(store),
+            store,
             current: Mutex::default(),
             logs: Mutex::new(logs),
             fatal: Mutex::default(),
@@ -98,7 +98,7 @@ impl Ledger {
 
     /// Works on the state file; the caller's thread waits for the disk.
     pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let result = tokio::task::block_in_place(|| work(&mut lock(&self.store)));
+        let result = self.store.with(work);
         if let Err(error) = &result {
             let mut fatal = lock(&self.fatal);
             fatal.get_or_insert_with(|| error.to_string());

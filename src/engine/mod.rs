@@ -1,11 +1,15 @@
 //! Runs cycles: plans, workers, settling, verification, checkpoints, resume. It knows no reader of its events.
 
 pub mod child;
+pub mod control;
 pub mod crew;
 pub mod cycle;
 pub mod event;
 pub mod fleet;
 pub mod ledger;
+pub(crate) mod life;
+pub mod liveness;
+pub mod load;
 pub mod managed;
 pub mod probe;
 pub mod retry;

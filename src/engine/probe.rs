@@ -60,7 +60,7 @@ async fn matrix(stage: &Stage, cycle: u64, foreign: &[ForeignRow]) -> anyhow::Re
         tries_left -= 1;
         let evidence = attempt_all(stage, cycle, foreign).await?;
         let complete = evidence.failed.is_none() && evidence.broken.is_empty();
-        if complete || tries_left == 0 || stage.stop.is_cancelled() {
+        if complete || tries_left == 0 || stage.control.stop.is_cancelled() {
             break evidence;
         }
         // A target that crashed meanwhile is being started again; what was tried until then proves nothing.

@@ -5,23 +5,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use chrono::Utc;
 use rand::RngExt;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::control::Control;
 use super::crew::{self, Crew};
-use super::cycle::{CycleEnd, Stage};
+use super::cycle::Stage;
 use super::event::RunEvent;
 use super::ledger::Ledger;
+use super::life::Life;
 use super::service::Service;
-use super::setup::{Role, Setup};
-use super::worker::protocol::{Command, Reply};
+use super::setup::Setup;
 use crate::config::{differing, flatten};
-use crate::model::record::{EpochRecord, Phase, RunRecord, Snapshot, Versions};
+use crate::model::record::{Phase, RunRecord, Snapshot, Versions};
 use crate::model::verdict::Verdict;
-use crate::store::Store;
+use crate::store::{Shared, Store};
 
 /// How a run, or this life of it, ended.
 pub struct RunEnd {
@@ -51,43 +51,60 @@ fn changed_text(run: &str, keys: &[(String, String, String)]) -> String {
     text
 }
 
-/// How long a stop waits until the last steps are written down.
-const BARRIER_MAX: Duration = Duration::from_secs(1);
+/// How often it is looked which processes the run has.
+const PARTS_EVERY: Duration = Duration::from_secs(1);
+/// Why a run that goes on with the next start ended.
+pub(super) const STOPPED: &str = "stopped; the next `soakd run` goes on from here";
 /// Name of the blob with the port of the embedded target.
 const PORT_BLOB: &str = "target-port";
 
+/// What a run is made with, beside its settings.
+pub struct Given {
+    pub store: Shared,
+    /// The schedule that begins it.
+    pub schedule: Option<String>,
+    /// Gives up an unfinished run first.
+    pub fresh: bool,
+    pub events: broadcast::Sender<RunEvent>,
+    pub control: Arc<Control>,
+    /// The processes of the run, for whoever watches what they use.
+    pub parts: watch::Sender<Vec<(String, u32)>>,
+}
+
 /// Runs or resumes until the end, a stop, or a failure of soakd itself.
-pub async fn run(
-    setup: Setup,
-    store: Store,
-    fresh: bool,
-    events: broadcast::Sender<RunEvent>,
-    stop: CancellationToken,
-) -> anyhow::Result<RunEnd> {
-    let mut store = store;
-    let (mut record, resumed) = open_run(&setup, &mut store, fresh)?;
+pub async fn run(setup: Setup, given: Given) -> anyhow::Result<RunEnd> {
+    let Given { store, schedule, fresh, events, control, parts } = given;
+    let (mut record, resumed) = store.with(|store| Ok(open_run(&setup, store, schedule, fresh)))??;
     let dir = run_dir(&setup.config.run.state_dir, &record.run);
     std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
-    let port = store.blob(&record.run, PORT_BLOB)?.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(0);
-    let logs = store.snapshot(&record.run)?.map(|s| s.logs).unwrap_or_default();
-    let ledger = Ledger::new(record.run.clone(), store, logs, events);
+    let (port, logs) =
+        store.with(|store| Ok((store.blob(&record.run, PORT_BLOB)?, store.snapshot(&record.run)?.map(|s| s.logs))))?;
+    let port = port.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(0);
+    let ledger = Ledger::new(record.run.clone(), store, logs.unwrap_or_default(), events);
     ledger.begin_cycle(record.cycle, resumed)?;
     let plan = setup.plan(record.seed);
 
-    let service = Arc::new(Service::start(&setup, &dir, port, &ledger).await?);
-    let closing = CancellationToken::new();
-    let started = started(&setup, plan, (&record.run, &dir), &service, &ledger).await;
-    let (crew, signals) = match started {
-        Ok(started) => started,
-        Err(error) => {
-            service.stop(setup.config.timeouts.drain.get() / 2).await;
-            return Err(error);
+    let starting = async {
+        let service = Arc::new(Service::start(&setup, &dir, port, &ledger).await?);
+        match started(&setup, plan, (&record.run, &dir), &service, &ledger).await {
+            Ok((crew, signals)) => Ok((service, crew, signals)),
+            Err(error) => {
+                service.stop(setup.config.timeouts.drain.get() / 2).await;
+                Err(error)
+            }
         }
     };
+    let (service, crew, signals) = tokio::select! {
+        started = starting => started?,
+        // What was started so far ends with its handles.
+        () = control.stop.cancelled() => return stopped_early(&ledger, &record),
+    };
+    let closing = CancellationToken::new();
     tokio::spawn(crew::attend(Arc::clone(&crew), Arc::clone(&ledger), signals, closing.clone()));
     let watch = tokio::spawn(Arc::clone(&service).watch(Arc::clone(&ledger), record.run.clone(), closing.clone()));
+    tokio::spawn(tell_parts(Arc::clone(&crew), Arc::clone(&service), parts, closing.clone()));
 
-    let stage = Stage { setup, plan, ledger, service, crew, stop, epoch: std::sync::OnceLock::new() };
+    let stage = Stage { setup, plan, ledger, service, crew, control, epoch: std::sync::OnceLock::new() };
     let life = Life { stage: &stage, started: Instant::now(), observed_before: record.observed_ms };
     let outcome = life.live(&mut record, resumed).await;
     closing.cancel();
@@ -100,6 +117,34 @@ pub async fn run(
     let _ = tokio::time::timeout(drain / 8, watch).await;
     stage.service.stop(drain / 8).await;
     outcome
+}
+
+/// Ends a life that was stopped before its run was under way.
+fn stopped_early(ledger: &Ledger, record: &RunRecord) -> anyhow::Result<RunEnd> {
+    let because = STOPPED.to_owned();
+    ledger.tell(RunEvent::Ended { verdict: Verdict::Aborted, because: because.clone() });
+    let (snapshot, runs) = ledger.with(|store| Ok((store.snapshot(&record.run)?, store.runs()?)))?;
+    Ok(RunEnd { verdict: Verdict::Aborted, because, finished: false, snapshot, runs })
+}
+
+/// Says which processes the run has, whenever that changes.
+async fn tell_parts(
+    crew: Arc<Crew>,
+    service: Arc<Service>,
+    parts: watch::Sender<Vec<(String, u32)>>,
+    closing: CancellationToken,
+) {
+    loop {
+        let mut now: Vec<(String, u32)> =
+            service.pid().await.map(|pid| ("target".to_owned(), pid)).into_iter().collect();
+        now.extend(crew.pids().await.into_iter().map(|(index, pid)| (format!("worker-{}", index + 1), pid)));
+        parts.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
+        tokio::select! {
+            () = closing.cancelled() => break,
+            () = tokio::time::sleep(PARTS_EVERY) => {}
+        }
+    }
+    parts.send_replace(Vec::new());
 }
 
 async fn started(
@@ -122,11 +167,17 @@ pub fn run_dir(state_dir: &Path, run: &str) -> PathBuf {
 }
 
 /// Takes up the unfinished run of the same configuration, or begins a new one.
-fn open_run(setup: &Setup, store: &mut Store, fresh: bool) -> anyhow::Result<(RunRecord, bool)> {
+fn open_run(
+    setup: &Setup,
+    store: &mut Store,
+    schedule: Option<String>,
+    fresh: bool,
+) -> anyhow::Result<(RunRecord, bool)> {
+    let now_ms = setup.clock.now_ms();
     let flat = flatten(&setup.config);
     if let Some(mut old) = store.unfinished()? {
         if fresh {
-            old.ended_ms = Some(Utc::now().timestamp_millis());
+            old.ended_ms = Some(now_ms);
             old.verdict = Some(Verdict::Aborted);
             old.phase = Phase::Done;
             old.ended_because = Some("another run was started with --fresh".into());
@@ -150,9 +201,9 @@ fn open_run(setup: &Setup, store: &mut Store, fresh: bool) -> anyhow::Result<(Ru
     let record = RunRecord {
         run: Uuid::now_v7().to_string(),
         name: setup.config.run.name.clone(),
-        schedule: None,
+        schedule,
         seed,
-        started_ms: Utc::now().timestamp_millis(),
+        started_ms: now_ms,
         ended_ms: None,
         config: flat,
         scale: setup.scale(&plan),
@@ -165,170 +216,4 @@ fn open_run(setup: &Setup, store: &mut Store, fresh: bool) -> anyhow::Result<(Ru
     };
     store.begin_run(&record)?;
     Ok((record, false))
-}
-
-/// One life of the daemon within a run.
-struct Life<'a> {
-    stage: &'a Stage,
-    started: Instant,
-    observed_before: u64,
-}
-
-impl Life<'_> {
-    async fn live(&self, record: &mut RunRecord, resumed: bool) -> anyhow::Result<RunEnd> {
-        let stage = self.stage;
-        record.versions.server.clone_from(&stage.service.version);
-        record.versions.sqlite = stage.crew.sqlite.get().cloned().unwrap_or_default();
-        record.versions.provider = stage.crew.provider.get().cloned().unwrap_or_default();
-        let recovered = self.recover(record).await?;
-        let mut epoch = self.begin_epoch(record, recovered)?;
-        let _ = stage.epoch.set(epoch.clone());
-        let resumed_at = resumed.then_some((record.cycle, record.phase));
-        stage.ledger.tell(RunEvent::Started {
-            record: Box::new(record.clone()),
-            resumed_at,
-            steps_recovered: recovered,
-        });
-        tracing::info!(run = record.run, seed = record.seed, resumed, cycle = record.cycle, recovered, "run");
-        if record.cycle > 1 {
-            stage.close_cycle(record.cycle - 1).await?;
-        }
-        let because = self.cycles(record, &mut epoch).await?;
-        if because.is_none() {
-            // Steps that cannot be written down in time are found in the local databases by the next start.
-            let _ = tokio::time::timeout(BARRIER_MAX, stage.crew.barrier()).await;
-        }
-        self.note_time(record, &mut epoch, true)?;
-        let finished = because.is_some();
-        let because = because.unwrap_or_else(|| "stopped; the next `soakd run` goes on from here".to_owned());
-        let verdict = self.verdict(record, finished)?;
-        if finished {
-            record.ended_ms = Some(Utc::now().timestamp_millis());
-            record.phase = Phase::Done;
-            record.verdict = Some(verdict);
-            record.ended_because = Some(because.clone());
-            // A run that has ended shows the last cycle that it did.
-            record.cycle = record.cycle.saturating_sub(1);
-            stage.ledger.with(|store| store.end_run(record))?;
-        }
-        stage.ledger.tell(RunEvent::Ended { verdict, because: because.clone() });
-        let (snapshot, runs) = stage.ledger.with(|store| Ok((store.snapshot(&record.run)?, store.runs()?)))?;
-        Ok(RunEnd { verdict, because, finished, snapshot, runs })
-    }
-
-    /// Counts steps that local databases know as done and the state file does not.
-    async fn recover(&self, record: &RunRecord) -> anyhow::Result<u64> {
-        let mut recovered = 0;
-        for db in self.stage.crew.databases(|role| role == Role::Load) {
-            match self.stage.crew.ask(db, Command::Progress { cycle: record.cycle }).await {
-                // The steps that are not counted for it fail the cycle.
-                Err(crew::CrewError::Down(_)) => {}
-                Err(error) => return Err(error.into()),
-                Ok(Reply::Progress(reports)) => {
-                    for batch in reports.chunks(256) {
-                        recovered += self.stage.ledger.record_steps(batch)?;
-                    }
-                }
-                Ok(other) => bail!("database {db} answered {other:?} to a request for its progress"),
-            }
-        }
-        Ok(recovered)
-    }
-
-    fn begin_epoch(&self, record: &RunRecord, steps_recovered: u64) -> anyhow::Result<EpochRecord> {
-        let now = Utc::now().timestamp_millis();
-        let epochs = self.stage.ledger.with(|store| store.epochs(&record.run))?;
-        let epoch = EpochRecord {
-            epoch: epochs.last().map_or(1, |e| e.epoch + 1),
-            pid: std::process::id(),
-            started_ms: now,
-            last_ms: now,
-            cycle: record.cycle,
-            phase: record.phase,
-            clean_end: false,
-            steps_recovered,
-        };
-        self.stage.ledger.with(|store| {
-            store.update_run(record)?;
-            store.begin_epoch(&record.run, &epoch)
-        })?;
-        Ok(epoch)
-    }
-
-    /// Runs cycles until the end; `None` when it was stopped.
-    async fn cycles(&self, record: &mut RunRecord, epoch: &mut EpochRecord) -> anyhow::Result<Option<String>> {
-        let run = self.stage.setup.config.run.clone();
-        let mut first = true;
-        loop {
-            if let Some(because) = self.end_reached(record, first)? {
-                return Ok(Some(because));
-            }
-            if self.stage.stop.is_cancelled() {
-                return Ok(None);
-            }
-            if !first {
-                self.stage.ledger.begin_cycle(record.cycle, false)?;
-            }
-            first = false;
-            let CycleEnd::Done(cycle) = self.stage.cycle(record).await? else { return Ok(None) };
-            self.note_time(record, epoch, false)?;
-            self.write_reports(record)?;
-            if cycle.verdict == Verdict::Fail && run.stop_on_fail {
-                return Ok(Some(format!("cycle {} failed (run.stop_on_fail)", cycle.cycle)));
-            }
-            if !run.pause.get().is_zero() && self.end_reached(record, false)?.is_none() {
-                tokio::select! {
-                    () = tokio::time::sleep(run.pause.get()) => {}
-                    () = self.stage.stop.cancelled() => return Ok(None),
-                }
-            }
-        }
-    }
-
-    /// Returns why the run is over, if it is; a cycle that was begun is finished first.
-    fn end_reached(&self, record: &RunRecord, first: bool) -> anyhow::Result<Option<String>> {
-        let run = &self.stage.setup.config.run;
-        let done = record.cycle - 1;
-        if run.cycles.is_some_and(|cycles| done >= cycles) {
-            return Ok(Some(format!("{done} cycles done")));
-        }
-        let in_cycle = first && record.phase != Phase::Pause;
-        let over = run.duration.is_some_and(|d| self.observed_ms() >= d.get().as_millis() as u64);
-        Ok((over && !in_cycle).then(|| "the planned duration is over".to_owned()))
-    }
-
-    fn observed_ms(&self) -> u64 {
-        self.observed_before + self.started.elapsed().as_millis() as u64
-    }
-
-    fn note_time(&self, record: &mut RunRecord, epoch: &mut EpochRecord, clean_end: bool) -> anyhow::Result<()> {
-        record.observed_ms = self.observed_ms();
-        epoch.last_ms = Utc::now().timestamp_millis();
-        epoch.clean_end = clean_end;
-        Ok(self.stage.ledger.with(|store| {
-            store.update_run(record)?;
-            store.touch_epoch(&record.run, epoch)
-        })?)
-    }
-
-    fn write_reports(&self, record: &RunRecord) -> anyhow::Result<()> {
-        let state_dir = &self.stage.setup.config.run.state_dir;
-        let (snapshot, runs) = self.stage.ledger.with(|store| Ok((store.snapshot(&record.run)?, store.runs()?)))?;
-        if let Some(snapshot) = snapshot {
-            self.stage.ledger.tell(RunEvent::Checkpoint {
-                state_dir: state_dir.clone(),
-                snapshot: Box::new(snapshot),
-                runs,
-            });
-        }
-        Ok(())
-    }
-
-    /// Returns the worst verdict of all cycles; a run without a cycle has proven nothing.
-    fn verdict(&self, record: &RunRecord, finished: bool) -> anyhow::Result<Verdict> {
-        let snapshot = self.stage.ledger.with(|store| store.snapshot(&record.run))?;
-        let cycles = snapshot.map(|s| s.cycles_by_verdict).unwrap_or_default();
-        let worst = Verdict::worst(cycles.into_iter().filter(|(_, n)| *n > 0).map(|(verdict, _)| verdict));
-        Ok(if finished || worst == Verdict::Fail { worst } else { Verdict::Aborted })
-    }
 }

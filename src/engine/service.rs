@@ -19,11 +19,11 @@ use super::managed::{Managed, ManagedSpec, ManagedStore, PortTaken};
 use super::run::StartError;
 use super::setup::Setup;
 use super::worker::protocol::Secret;
+use crate::clock::Clock;
 use crate::config::target::EmbeddedConfig;
 use crate::config::{ServiceConfig, StoreConfig, TargetConfig};
 use crate::model::finding::{Kind, Side};
 use crate::model::ids::{UserNo, user_id};
-use crate::model::record::Outage;
 use crate::target::gateway::{Gateway, GatewayTimeouts};
 
 /// How long the gateway may take to issue a token, over all tries.
@@ -31,8 +31,6 @@ const TOKEN_WAIT: Duration = Duration::from_secs(10);
 /// How often a configured port is tried, and the pause in between.
 const PORT_TRIES: u32 = 5;
 const PORT_PAUSE: Duration = Duration::from_millis(200);
-/// Time between two liveness probes.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// The system under test.
 pub struct Service {
@@ -45,7 +43,8 @@ pub struct Service {
     token_life: Duration,
     tokens: Mutex<BTreeMap<UserNo, Token>>,
     managed: Option<Arc<Supervised>>,
-    probe_max: Duration,
+    pub(super) probe_max: Duration,
+    pub(super) clock: Clock,
 }
 
 /// A user's token and its age.
@@ -125,6 +124,7 @@ impl Service {
             tokens: Mutex::default(),
             managed: Some(supervised),
             probe_max: setup.config.timeouts.probe.get(),
+            clock: setup.clock,
         })
     }
 
@@ -149,12 +149,18 @@ impl Service {
             tokens: Mutex::default(),
             managed: None,
             probe_max: setup.config.timeouts.probe.get(),
+            clock: setup.clock,
         })
     }
 
     /// Returns the port of the embedded target.
     pub fn port(&self) -> Option<u16> {
         self.managed.as_ref().map(|m| m.port.load(Ordering::Relaxed))
+    }
+
+    /// Returns the process of the embedded target, while it lives.
+    pub async fn pid(&self) -> Option<u32> {
+        self.managed.as_ref()?.current.lock().await.as_ref().map(|managed| managed.pid)
     }
 
     /// Returns true if soakd runs the target itself.
@@ -228,44 +234,6 @@ impl Service {
     fn credential_key(&self) -> anyhow::Result<Secret> {
         let key = self.api_key.as_ref().context("an API key is needed: set target.cloudsync.api_key")?;
         Ok(Secret::ApiKey(key.expose_secret().to_owned()))
-    }
-
-    /// Probes the target on a connection of its own until told to stop; outages are written down as intervals.
-    pub async fn watch(self: Arc<Self>, ledger: Arc<Ledger>, run: String, stop: CancellationToken) {
-        let Ok(client) = reqwest::Client::builder().no_proxy().timeout(self.probe_max).build() else { return };
-        let address = if self.is_embedded() { format!("{}/health", self.address) } else { self.address.clone() };
-        let mut open: Option<Outage> = None;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(PROBE_EVERY) => {}
-            }
-            let now = Utc::now().timestamp_millis();
-            // Any HTTP answer below 500 shows that somebody is there.
-            let problem = match client.get(&address).send().await {
-                Ok(answer) if answer.status().as_u16() < 500 => None,
-                Ok(answer) => Some(format!("HTTP {}", answer.status().as_u16())),
-                Err(error) if error.is_timeout() => Some(format!("no answer within {:?}", self.probe_max)),
-                Err(_) => Some("no connection".to_owned()),
-            };
-            match (problem, open.take()) {
-                (None, Some(outage)) => {
-                    let closed = Outage { until_ms: Some(now), ..outage };
-                    // A broken ledger ends the run by itself.
-                    let _ = ledger.with(|store| store.record_outages(&run, &[closed]));
-                }
-                (Some(reason), None) => {
-                    tracing::warn!("the target does not answer its liveness probe: {reason}");
-                    let outage = Outage { from_ms: now, until_ms: None, reason };
-                    let _ = ledger.with(|store| store.record_outages(&run, std::slice::from_ref(&outage)));
-                    open = Some(outage);
-                }
-                (_, still) => open = still,
-            }
-        }
-        if let Some(outage) = open {
-            let _ = ledger.with(|store| store.record_outages(&run, &[outage]));
-        }
     }
 
     /// Stops the embedded target.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::clock::Clock;
 use crate::config::{Config, Mode, Pace, ProviderConfig, SyncConfig, TargetConfig, WorkloadConfig};
+use crate::engine::event::Beat;
 use crate::engine::worker::protocol::{DatabaseSpec, RetrySpec};
 use crate::model::ids::{DbNo, UserNo, user_id, user_of, users_for};
 use crate::model::record::ScaleRecord;
@@ -20,6 +22,9 @@ pub struct Setup {
     pub program: PathBuf,
     pub plants: Vec<String>,
     pub testing: bool,
+    pub clock: Clock,
+    /// Told of everything that is really done.
+    pub beat: Beat,
 }
 
 /// What part a database plays.

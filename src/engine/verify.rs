@@ -42,7 +42,7 @@ pub async fn verify(stage: &Stage, cycle: u64, unsettled: Vec<String>) -> anyhow
     let mut contents = Vec::new();
     let mut foreign = Vec::new();
     for (name, owner, databases) in groups(stage) {
-        if stage.stop.is_cancelled() {
+        if stage.control.stop.is_cancelled() {
             return Ok(None);
         }
         let group = gather(stage, cycle, &name, owner, &databases).await?;
@@ -58,7 +58,7 @@ pub async fn verify(stage: &Stage, cycle: u64, unsettled: Vec<String>) -> anyhow
             checks.push(not_exercised(&format!("convergence.{name}.server"), reason));
         }
     }
-    if stage.stop.is_cancelled() {
+    if stage.control.stop.is_cancelled() {
         return Ok(None);
     }
     probe::isolation(stage, cycle, &foreign, &mut checks).await?;
@@ -177,7 +177,9 @@ async fn server_side(stage: &Stage, owner: Option<&str>, reference: Option<&Repl
         tries_left -= 1;
         match gateway.digest(owner).await {
             Ok(digest) => break digest,
-            Err(error) if tries_left == 0 || stage.stop.is_cancelled() => return Server::Failed(error.to_string()),
+            Err(error) if tries_left == 0 || stage.control.stop.is_cancelled() => {
+                return Server::Failed(error.to_string());
+            }
             Err(_) => tokio::time::sleep(SERVER_TRY_EVERY).await,
         }
     };

@@ -14,6 +14,7 @@ mod steps;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -95,7 +95,7 @@ impl Database {
             Command::Write { upsert, delete, patient } => probe::write(self, &upsert, &delete, patient),
             Command::Inspect { receive } => probe::inspect(self, receive),
             Command::Trial { credential } => probe::trial(self, &credential),
-            Command::Close | Command::Stop => Ok(Reply::Done),
+            Command::Close | Command::Stop | Command::Go => Ok(Reply::Done),
         }
     }
 

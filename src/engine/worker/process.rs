@@ -20,6 +20,9 @@ const EVENTS_MAX: usize = 256;
 /// How often the worker says that it is alive.
 const PULSE: Duration = Duration::from_secs(1);
 
+/// Exit code of a worker one of whose threads panicked, as Rust's own.
+const PANICKED: i32 = 101;
+
 /// Runs a worker on standard input and output until the parent closes the pipe.
 pub fn run() -> anyhow::Result<()> {
     die_with_parent()?;
@@ -59,21 +62,34 @@ pub fn run() -> anyhow::Result<()> {
         databases.insert(spec.db, sender);
         let name = format!("db{}", spec.db);
         let database = Database { spec, shared: Arc::clone(&shared), commands, session: None, waiting: Vec::new() };
-        threads.push(thread::Builder::new().name(name).spawn(move || database.run())?);
+        threads.push(thread::Builder::new().name(name).spawn(move || {
+            let _guard = EndWithPanic;
+            database.run();
+        })?);
     }
     let outcome = dispatch(&mut input, &databases, &shared);
     shared.stop.store(true, Ordering::Relaxed);
     drop(databases);
     for thread in threads {
-        if thread.join().is_err() {
-            bail!("a database thread panicked; its last words are in the log above");
-        }
+        // One that panicked has ended the process.
+        let _ = thread.join();
     }
     drop((events, shared));
     if writer.join().is_err() {
         bail!("the event writer panicked");
     }
     outcome
+}
+
+/// Ends the process when a database's thread panics: the daemon hears of it at once, and not when a deadline is over.
+struct EndWithPanic;
+
+impl Drop for EndWithPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::exit(PANICKED);
+        }
+    }
 }
 
 /// Hands requests to their databases until the pipe closes.
@@ -84,8 +100,8 @@ fn dispatch(
 ) -> anyhow::Result<()> {
     while let Some(line) = read_line(input)? {
         let request: Request = serde_json::from_str(&line).context("a line from the daemon is not a request")?;
-        if matches!(request.command, Command::Stop) {
-            shared.stop.store(true, Ordering::Relaxed);
+        if matches!(request.command, Command::Stop | Command::Go) {
+            shared.stop.store(matches!(request.command, Command::Stop), Ordering::Relaxed);
             shared.events.send(Event::Reply { id: request.id, result: Ok(Reply::Done) })?;
             continue;
         }

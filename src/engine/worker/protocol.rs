@@ -94,6 +94,8 @@ pub enum Command {
     Close,
     /// For the whole worker (database 0): stop loading after the step in work.
     Stop,
+    /// For the whole worker (database 0): loading may go on after a stop.
+    Go,
 }
 
 /// A credential on its way through the pipe.

@@ -1,0 +1,154 @@
+//! Wires settings, state file, engine and observers into the daemon; ends on a signal in good order, and on a second one at once.
+
+mod daemon;
+mod readers;
+mod signals;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{Config, Loaded};
+use crate::engine::control::Control;
+use crate::engine::event::Beat;
+use crate::model::record::Snapshot;
+use crate::model::status::DaemonState;
+use crate::model::verdict::Verdict;
+use crate::observe::log_file::LogFile;
+use crate::store::{Shared, Store};
+use daemon::Daemon;
+use readers::Feed;
+
+/// Events that a reader may lag behind before it misses some.
+const EVENTS_MAX: usize = 4096;
+/// Wishes that may wait for the daemon.
+const REQUESTS_MAX: usize = 16;
+/// How long readers may take for their last events.
+const READERS_MAX: Duration = Duration::from_secs(1);
+/// How long an idle thread is kept: longer than any run.
+const THREADS_STAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// Name of the value that keeps a faster clock over restarts.
+const CLOCK: &str = "clock";
+
+/// How the daemon was started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration file; `None` where there is none, as in the demonstration.
+    pub file: Option<PathBuf>,
+    /// In place of `run.cycles`.
+    pub cycles: Option<u64>,
+    /// In place of `run.state_dir`.
+    pub state_dir: Option<PathBuf>,
+    /// Gives up an unfinished run and starts anew.
+    pub fresh: bool,
+    /// Plain lines even on a terminal.
+    pub plain: bool,
+    /// The soakd program itself.
+    pub program: PathBuf,
+    pub plants: Vec<String>,
+    pub testing: bool,
+    /// How many times faster than the system's the daemon's clock runs.
+    pub time_scale: u32,
+}
+
+impl Options {
+    /// Puts what was said on the command line in place of what the file says.
+    pub fn apply(&self, config: &mut Config) {
+        if self.cycles.is_some() {
+            config.run.cycles = self.cycles;
+        }
+        if let Some(dir) = &self.state_dir {
+            config.run.state_dir.clone_from(dir);
+        }
+    }
+}
+
+/// How the daemon ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub verdict: Verdict,
+    pub because: String,
+    /// What is known of the last run.
+    pub snapshot: Option<Snapshot>,
+    /// True if schedules began its runs.
+    pub scheduled: bool,
+}
+
+/// Runs the daemon until its work is done or it is stopped.
+pub fn daemon(options: Options, loaded: Loaded) -> anyhow::Result<Ended> {
+    let mut config = loaded.config.clone();
+    options.apply(&mut config);
+    let state_dir = config.run.state_dir.clone();
+    let mut store = Store::open(&state_dir)?;
+    let clock = clock(&mut store, options.time_scale)?;
+    store.set_clock(clock);
+    let control = Arc::new(Control::default());
+    let reload = Arc::new(Notify::new());
+    signals::watch(Arc::clone(&control), Arc::clone(&reload))?;
+    let log = LogFile::open(state_dir.join("logs/workers.log"))
+        .with_context(|| format!("opening the log in {}", state_dir.display()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // Workers and target are to die with the daemon, and for the kernel that is the thread which started them: a thread
+        // that has nothing to do for a while must not end.
+        .thread_keep_alive(THREADS_STAY)
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    let ended = runtime.block_on(async {
+        let (events, _) = broadcast::channel(EVENTS_MAX);
+        let over = CancellationToken::new();
+        let feed = || Feed { events: events.subscribe(), over: over.clone() };
+        let readers = [
+            tokio::spawn(readers::show(feed(), options.plain)),
+            tokio::spawn(readers::write_log(feed(), log)),
+            tokio::spawn(readers::write_reports(feed())),
+        ];
+        let (_ask, requests) = mpsc::channel(REQUESTS_MAX);
+        let mut daemon = Daemon {
+            options,
+            loaded,
+            state_dir,
+            store: Shared::new(store),
+            clock,
+            beat: Beat::default(),
+            events,
+            control,
+            requests,
+            reload,
+            parts: watch::channel(Vec::new()).0,
+            doing: watch::channel(DaemonState::Starting).0,
+        };
+        let ended = daemon.live().await;
+        over.cancel();
+        // A reader that panicked has said so, and one that waits for a part which hangs has nothing more to read.
+        let all = async {
+            for reader in readers {
+                let _ = reader.await;
+            }
+        };
+        let _ = tokio::time::timeout(READERS_MAX, all).await;
+        ended
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+/// Returns the daemon's clock; a faster one goes on from where an earlier life of the daemon began it.
+fn clock(store: &mut Store, scale: u32) -> anyhow::Result<Clock> {
+    if scale <= 1 {
+        return Ok(Clock::default());
+    }
+    let known: Option<Clock> = store.value(CLOCK)?;
+    if let Some(clock) = known.filter(|clock| clock.scale() == scale) {
+        return Ok(clock);
+    }
+    let clock = Clock::fast(chrono::Utc::now().timestamp_millis(), scale);
+    store.put_value(CLOCK, Some(clock))?;
+    Ok(clock)
+}
