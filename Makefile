@@ -1,7 +1,7 @@
 # What one does with soakd's sources. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint tools
+.PHONY: help demo test bench lint deb tools
 # lint comes before test where both are asked for, and their output is not mixed.
 .NOTPARALLEL:
 
@@ -20,6 +20,9 @@ test: tools ## Install what the tests need where it is missing, and run all of t
 bench: tools ## Measure speed and memory, and print figures against the limits
 	cargo build --release --locked
 	bash tests/bench.sh
+
+deb: tools ## Build the Debian package (target/debian/*.deb)
+	deploy/deb/build.sh
 
 lint: tools ## Check format, lints, and licences and advisories of dependencies
 	@cargo fmt --version >/dev/null 2>&1 || \

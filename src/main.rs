@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use soakd::cli;
 
 /// Soaks and breaks a database sync service on purpose, and proves after every cycle what held.
@@ -21,6 +21,8 @@ enum Command {
     Report(cli::report::ReportArgs),
     Runs(cli::runs::RunsArgs),
     Target(cli::target::TargetArgs),
+    #[command(hide = true)]
+    Manual(cli::manual::ManualArgs),
     /// Run a worker for the daemon.
     #[command(hide = true)]
     Worker,
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Report(args) => cli::report::run(args),
         Command::Runs(args) => cli::runs::run(args),
         Command::Target(args) => cli::target::run(args).map(|()| cli::EXIT_OK),
+        Command::Manual(args) => cli::manual::run(args, Cli::command()),
         Command::Worker => cli::worker::run(),
     };
     match result {
