@@ -22,6 +22,7 @@ const PAGE_BYTES: u64 = 1 << 20;
 impl ClientState {
     /// Fetches and applies a bounded number of pages.
     pub(super) fn receive(&mut self) -> Result<serde_json::Value, ClientError> {
+        self.repeat_flight()?;
         let (mut rows, mut chunks, mut bytes, mut complete) = (0, 0, 0, false);
         while chunks < PAGES && !complete {
             let after: i64 = read_state(&self.connection, "pulled")?.unwrap_or(0);

@@ -35,16 +35,9 @@ impl ClientState {
         // What is written from now on is the next call's business, so that this call ends.
         let (goal, _) = self.versions()?;
         while let Some(flight) = self.next_flight(goal)? {
-            let frame = PushRequest {
-                client: self.client_id().to_owned(),
-                batch_no: flight.number as u64,
-                batch: flight.batch,
-            };
-            let (count, frame) = (frame.batch.len() as u64, frame.encode());
-            bytes += frame.len() as u64;
-            let reply = PushReply::decode(&self.network()?.post("/v1/push", frame)?)?;
-            self.acknowledged(flight.number, flight.upto)?;
-            (chunks, rows) = (chunks + 1, rows + count);
+            let count = flight.batch.len() as u64;
+            let (reply, sent) = self.fly(flight)?;
+            (chunks, rows, bytes) = (chunks + 1, rows + count, bytes + sent);
             seq = Some((seq.map_or(reply.seq_first, |(first, _)| first), reply.seq_last));
             refused_count += reply.refused.len() as u64;
             refused.extend(reply.refused.into_iter().take(MAX_REFUSED - refused.len().min(MAX_REFUSED)));
@@ -64,6 +57,31 @@ impl ClientState {
             });
         }
         Ok(answer)
+    }
+
+    /// Sends one batch and notes that the server has it; returns its answer and the bytes that were sent.
+    fn fly(&mut self, flight: Flight) -> Result<(PushReply, u64), ClientError> {
+        let client = self.client_id().to_owned();
+        let frame = PushRequest { client, batch_no: flight.number as u64, batch: flight.batch }.encode();
+        let sent = frame.len() as u64;
+        let reply = PushReply::decode(&self.network()?.post("/v1/push", frame)?)?;
+        self.acknowledged(flight.number, flight.upto)?;
+        Ok((reply, sent))
+    }
+
+    /// Sends the batch again whose answer was lost, if there is one. Until it is known to have arrived, nobody can tell whether
+    /// a received change to one of its rows is older or newer than it.
+    pub(super) fn repeat_flight(&mut self) -> Result<(), ClientError> {
+        let in_doubt: Option<i64> = read_state(&self.connection, "inflight")?;
+        if let Some(upto) = in_doubt
+            && let Some(flight) = self.next_flight(upto)?
+        {
+            let (reply, _) = self.fly(flight)?;
+            for refusal in reply.refused.iter().take(8) {
+                tracing::warn!("a row that was sent again is refused: {refusal:?}");
+            }
+        }
+        Ok(())
     }
 
     /// Plans the next batch durably, so that a retry after a lost answer carries the same number for the same entries.

@@ -171,6 +171,25 @@ fn a_batch_whose_answer_was_lost_is_not_applied_twice() {
 }
 
 #[test]
+fn a_later_write_is_received_although_the_answer_to_an_earlier_one_was_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::start(dir.path(), false, Planter::default());
+    let (a, b) = (server.replica(dir.path().join("a.db"), KEY), server.replica(dir.path().join("b.db"), KEY));
+    a.run("INSERT INTO test_sync VALUES ('k', 'u', 'w', 1); CREATE TABLE kept AS SELECT * FROM soakd_outbox");
+    a.send();
+    a.run(
+        "DELETE FROM soakd_outbox; INSERT INTO soakd_outbox SELECT * FROM kept; \
+         INSERT OR REPLACE INTO soakd_client_state VALUES ('acked', 0), ('batch', 0), ('inflight', 1)",
+    );
+    b.receive();
+    b.run("UPDATE test_sync SET value = 5");
+    b.send();
+    a.receive();
+    assert_eq!(a.rows(), ["k=5"]);
+    assert_eq!(a.send()["send"]["rows"], 0, "the earlier write is known to have arrived");
+}
+
+#[test]
 fn a_closed_replica_leaves_no_descriptors() {
     let dir = tempfile::tempdir().unwrap();
     let server = TestServer::start(dir.path(), false, Planter::default());
