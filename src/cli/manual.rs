@@ -33,8 +33,9 @@ pub fn run(args: ManualArgs, mut command: Command) -> anyhow::Result<u8> {
     command = command.disable_help_subcommand(true);
     command.build();
     match args.what {
-        What::Man => clap_mangen::generate_to(command, dir)
-            .with_context(|| format!("writing man pages to {}", dir.display()))?,
+        What::Man => {
+            clap_mangen::generate_to(command, dir).with_context(|| format!("writing man pages to {}", dir.display()))?
+        }
         What::Completions => {
             for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
                 clap_complete::generate_to(shell, &mut command, "soakd", dir)

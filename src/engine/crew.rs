@@ -54,6 +54,11 @@ pub enum CrewError {
     Lost(anyhow::Error),
 }
 
+/// A local database is damaged: starting its worker again cannot help.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Damaged(String);
+
 impl Crew {
     /// Starts all workers and opens all databases that are not opened per cycle.
     pub async fn start(
@@ -98,6 +103,8 @@ impl Crew {
                     tracing::warn!(worker = index, "{error}");
                     crew.bring_up(index).await?;
                 }
+                // The others can be tested all the same.
+                Err(error) if error.is::<Damaged>() => crew.leave_down(index, Kind::Corrupt, &error.to_string())?,
                 other => other?,
             }
         }
@@ -257,11 +264,15 @@ impl Crew {
             tracing::warn!(worker = index, "starting a worker again");
             match self.relaunch(index).await {
                 Ok(()) => return Ok(()),
+                Err(error) if error.is::<Damaged>() => {
+                    return self.leave_down(index, Kind::Corrupt, &error.to_string());
+                }
                 Err(error) => last = format!("; the last try: {error:#}"),
             }
             tracing::error!(worker = index, "a worker could not be started again{last}");
         }
-        self.leave_down(index, budget, &last)
+        let spent = format!("workers were started again {budget} times in this one (retry.restarts_per_cycle){last}");
+        self.leave_down(index, Kind::Crash, &spent)
     }
 
     /// Starts a worker again and counts the steps that the dead one did and could not tell of any more.
@@ -284,17 +295,13 @@ impl Crew {
     }
 
     /// Gives a worker up until the next cycle: what its databases then miss fails this one.
-    fn leave_down(&self, index: usize, budget: u32, last: &str) -> Result<(), CrewError> {
+    fn leave_down(&self, index: usize, kind: Kind, why: &str) -> Result<(), CrewError> {
         if self.down().contains_key(&index) {
             return Ok(());
         }
         let names: Vec<String> = self.groups[index].iter().map(|db| format!("DB{db}")).collect();
-        let reason = format!(
-            "the worker of {} is left down until the next cycle: workers were started again {budget} times in this one \
-             (retry.restarts_per_cycle){last}",
-            names.join(", ")
-        );
-        let mut given_up = finding(self.ledger.cycle(), "-", (Side::Client, Kind::Crash), &reason);
+        let reason = format!("the worker of {} is left down until the next cycle: {why}", names.join(", "));
+        let mut given_up = finding(self.ledger.cycle(), "-", (Side::Client, kind), &reason);
         given_up.db = self.groups[index].first().copied();
         self.down().insert(index, reason);
         self.ledger.record_findings(vec![given_up]).map_err(|error| CrewError::Lost(error.into()))
@@ -327,6 +334,9 @@ impl Crew {
                     let _ = self.provider.set(provider);
                 }
                 Ok(other) => bail!("database {db} answered {other:?} when it was opened"),
+                Err(AskError::Failed(error)) if error.kind == Kind::Corrupt => {
+                    bail!(Damaged(format!("DB{db} is damaged and cannot be opened: {}", error.message)))
+                }
                 Err(AskError::Failed(error)) => bail!("database {db} could not be opened: {}", error.message),
                 Err(AskError::Gone) => bail!(Died(format!("it ended while database {db} was opened"))),
             }
