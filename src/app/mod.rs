@@ -1,5 +1,6 @@
 //! Wires settings, state file, engine and observers into the daemon; ends on a signal in good order, and on a second one at once.
 
+mod announce;
 mod daemon;
 mod readers;
 mod signals;
@@ -110,6 +111,8 @@ pub fn daemon(options: Options, loaded: Loaded) -> anyhow::Result<Ended> {
             tokio::spawn(readers::write_reports(feed())),
         ];
         let (_ask, requests) = mpsc::channel(REQUESTS_MAX);
+        let doing = watch::channel(DaemonState::Starting).0;
+        tokio::spawn(announce::announce(doing.subscribe(), Arc::clone(&control), events.clone(), over.clone()));
         let mut daemon = Daemon {
             options,
             loaded,
@@ -122,7 +125,7 @@ pub fn daemon(options: Options, loaded: Loaded) -> anyhow::Result<Ended> {
             requests,
             reload,
             parts: watch::channel(Vec::new()).0,
-            doing: watch::channel(DaemonState::Starting).0,
+            doing,
         };
         let ended = daemon.live().await;
         over.cancel();

@@ -62,6 +62,19 @@ impl Control {
         }
     }
 
+    /// Returns true once an end was asked for, after the step or after the cycle.
+    pub fn is_ending(&self) -> bool {
+        self.stop.is_cancelled() || self.last_cycle.is_cancelled()
+    }
+
+    /// Waits until an end is asked for.
+    pub async fn ending(&self) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = self.last_cycle.cancelled() => {}
+        }
+    }
+
     /// Ends a wait between two cycles.
     pub fn hurry(&self) {
         self.hurry.notify_waiters();
