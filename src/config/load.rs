@@ -95,6 +95,17 @@ fn anchor(config: &mut Config, base: &Path) {
             *path = base.join(&*path);
         }
     };
+    let notify = &mut config.notify;
+    for webhook in notify.webhook.values_mut() {
+        webhook.secret_address.iter_mut().chain(&mut webhook.token).for_each(anchor_secret);
+    }
+    notify.ping.iter_mut().flat_map(|ping| &mut ping.secret_address).for_each(anchor_secret);
+    if let Some(mail) = &mut notify.mail {
+        mail.password.iter_mut().for_each(anchor_secret);
+        mail.ca_file.iter_mut().for_each(|path| *path = base.join(&*path));
+    }
+    config.api.token.iter_mut().for_each(anchor_secret);
+    config.api.socket.iter_mut().for_each(|path| *path = base.join(&*path));
     match &mut config.target {
         TargetConfig::Cloudsync(service) => service.api_key.iter_mut().for_each(anchor_secret),
         TargetConfig::Embedded(embedded) => {
