@@ -1,0 +1,6 @@
+//! When runs begin by themselves.
+
+pub mod calendar;
+mod zone;
+
+pub use calendar::Calendar;
