@@ -14,6 +14,7 @@ pub mod managed;
 pub mod probe;
 pub mod retry;
 pub mod run;
+pub mod schedule;
 pub mod service;
 pub mod setup;
 pub mod verify;
