@@ -6,21 +6,24 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
+use super::planner::Planner;
 use super::{Ended, Options};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded};
+use crate::config::Loaded;
 use crate::engine::control::Control;
 use crate::engine::event::{Beat, RunEvent};
 use crate::engine::run::{Given, RunEnd, run};
 use crate::engine::setup::Setup;
+use crate::model::record::{Phase, RunRecord};
 use crate::model::status::{Control as Wish, DaemonState};
+use crate::model::verdict::Verdict;
 use crate::observe::report;
 use crate::store::Shared;
 
 /// Name of the value that keeps an operator's pause over restarts.
-const PAUSE: &str = "pause";
+pub(super) const PAUSE: &str = "pause";
 /// Who holds the runs back when an operator asked for it.
-const OPERATOR: &str = "operator";
+pub(super) const OPERATOR: &str = "operator";
 
 /// Somebody's wish, and where the answer goes.
 pub(super) type Request = (Wish, oneshot::Sender<Result<String, String>>);
@@ -47,34 +50,87 @@ impl Daemon {
         if let Some(reason) = self.store.with(|store| store.value::<String>(PAUSE))? {
             self.control.hold(OPERATOR, reason);
         }
-        let fresh = std::mem::take(&mut self.options.fresh);
-        let end = self.one_run(None, fresh).await?;
-        Ok(Ended { verdict: end.verdict, because: end.because, snapshot: end.snapshot, scheduled: false })
+        let mut planner = Planner::start(&self.loaded.config.schedule, &self.store, self.clock).await?;
+        if planner.is_empty() {
+            let end = self.one_run(None, &mut planner).await?;
+            return Ok(Ended { verdict: end.verdict, because: end.because, snapshot: end.snapshot, scheduled: false });
+        }
+        let ended = self.by_schedule(&mut planner).await;
+        planner.close().await;
+        ended
+    }
+
+    /// Makes the runs that the schedules begin, and first goes on with an unfinished one.
+    async fn by_schedule(&mut self, planner: &mut Planner) -> anyhow::Result<Ended> {
+        let mut ends = Ends::default();
+        if let Some(record) = self.store.with(|store| store.unfinished())? {
+            match &record.schedule {
+                Some(name) if !self.loaded.config.schedule.contains_key(name) => {
+                    self.give_up(record.clone(), format!("its schedule {name} is not in the configuration any more"))?;
+                }
+                name => ends.add(self.one_run(name.clone(), planner).await?),
+            }
+        }
+        loop {
+            if self.control.is_ending() {
+                return Ok(ends.ended("stopped; the next `soakd run` goes on from here"));
+            }
+            let busy = self.control.is_held();
+            if let Some(name) = planner.look(&self.store, &self.events, busy)? {
+                ends.add(self.one_run(Some(name), planner).await?);
+                continue;
+            }
+            if planner.exhausted() {
+                return Ok(ends.ended("no schedule begins another run"));
+            }
+            self.doing.send_replace(DaemonState::Idle);
+            self.idle(planner).await;
+        }
+    }
+
+    /// Waits for anything that may begin or end something.
+    async fn idle(&mut self, planner: &mut Planner) {
+        let mut held = self.control.watch();
+        held.mark_unchanged();
+        self.beat.on();
+        tokio::select! {
+            () = planner.wake() => {}
+            Some((wish, answer)) = self.requests.recv() => {
+                let said = self.answer(wish, planner);
+                // Whoever asked may be gone.
+                let _ = answer.send(said);
+            }
+            () = self.reload.notified() => drop(self.reload_now(planner)),
+            _ = held.changed() => {}
+            () = self.control.ending() => {}
+        }
     }
 
     /// Makes one run, or goes on with the unfinished one, and hears what is asked meanwhile.
-    async fn one_run(&mut self, schedule: Option<String>, fresh: bool) -> anyhow::Result<RunEnd> {
-        let setup = self.setup(&self.loaded.config, &self.loaded)?;
+    async fn one_run(&mut self, schedule: Option<String>, planner: &mut Planner) -> anyhow::Result<RunEnd> {
         let given = Given {
             store: self.store.clone(),
-            schedule,
-            fresh,
+            schedule: schedule.clone(),
+            fresh: std::mem::take(&mut self.options.fresh),
             events: self.events.clone(),
             control: Arc::clone(&self.control),
             parts: self.parts.clone(),
         };
         self.doing.send_replace(DaemonState::Running);
-        let running = run(setup, given);
+        let running = run(self.setup(schedule.as_deref())?, given);
         let mut running = std::pin::pin!(running);
         let end = loop {
             tokio::select! {
                 end = &mut running => break end?,
+                () = planner.wake() => {
+                    // What is due meanwhile is skipped or waits, as its schedule says.
+                    planner.look(&self.store, &self.events, true)?;
+                }
                 Some((wish, answer)) = self.requests.recv() => {
-                    let said = self.answer(wish);
-                    // Whoever asked may be gone.
+                    let said = self.answer(wish, planner);
                     let _ = answer.send(said);
                 }
-                () = self.reload.notified() => drop(self.reload_now()),
+                () = self.reload.notified() => drop(self.reload_now(planner)),
             }
         };
         if let Some(snapshot) = &end.snapshot {
@@ -84,12 +140,17 @@ impl Daemon {
         Ok(end)
     }
 
-    fn setup(&self, config: &Config, loaded: &Loaded) -> anyhow::Result<Setup> {
-        let mut config = config.clone();
+    /// Returns what a run of this schedule is made of, or the continuous one.
+    fn setup(&self, schedule: Option<&str>) -> anyhow::Result<Setup> {
+        let loaded = match schedule {
+            None => self.loaded.clone(),
+            Some(name) => self.loaded.for_schedule(name).with_context(|| format!("there is no schedule {name}"))?,
+        };
+        let mut config = loaded.config;
         self.options.apply(&mut config);
         Ok(Setup {
             config,
-            table: loaded.table.clone(),
+            table: loaded.table,
             program: self.options.program.clone(),
             plants: self.options.plants.clone(),
             testing: self.options.testing,
@@ -97,70 +158,37 @@ impl Daemon {
             beat: self.beat.clone(),
         })
     }
-}
 
-impl Daemon {
-    /// Does what somebody wishes; the answer is a sentence for them.
-    fn answer(&mut self, wish: Wish) -> Result<String, String> {
-        tracing::info!(?wish, "asked");
-        match wish {
-            Wish::Pause { reason } => {
-                self.keep(PAUSE, Some(&reason))?;
-                self.control.hold(OPERATOR, reason);
-                Ok("paused: nothing new begins until it is resumed, also after a restart".into())
-            }
-            Wish::Resume => {
-                self.keep(PAUSE, None)?;
-                self.control.release(OPERATOR);
-                match self.control.reasons() {
-                    left if left.is_empty() => Ok("resumed".into()),
-                    left => Ok(format!("resumed, but it still waits: {}", left.join("; "))),
-                }
-            }
-            Wish::Trigger { schedule: Some(name) } => Err(format!("there is no schedule {name}")),
-            Wish::Trigger { schedule: None } => {
-                self.control.hurry();
-                Ok("the next cycle begins without the rest of the pause".into())
-            }
-            Wish::Stop { now } => {
-                let after = if now { "step" } else { "cycle" };
-                if now {
-                    self.control.stop.cancel();
-                } else {
-                    self.control.last_cycle.cancel();
-                }
-                Ok(format!("the daemon ends after the {after} in work"))
-            }
-            Wish::Reload => self.reload_now(),
-        }
-    }
-
-    fn keep(&self, name: &str, value: Option<&str>) -> Result<(), String> {
-        self.store.with(|store| store.put_value(name, value)).map_err(|error| error.to_string())
+    fn give_up(&self, mut record: RunRecord, because: String) -> anyhow::Result<()> {
+        tracing::warn!(run = record.run, "an unfinished run is given up: {because}");
+        record.ended_ms = Some(self.clock.now_ms());
+        record.verdict = Some(Verdict::Aborted);
+        record.phase = Phase::Done;
+        record.ended_because = Some(because);
+        Ok(self.store.with(|store| store.end_run(&record))?)
     }
 }
 
-impl Daemon {
-    /// Reads the configuration again; what is wrong, or cannot change now, leaves the old one in force.
-    fn reload_now(&mut self) -> Result<String, String> {
-        let said = self.reloaded();
-        let told = match &said {
-            Ok(text) => text.clone(),
-            Err(text) => format!("the configuration was not reloaded, the old one stays in force: {text}"),
-        };
-        match &said {
-            Ok(_) => tracing::info!("{told}"),
-            Err(_) => tracing::error!("{told}"),
-        }
-        // Nobody may be listening.
-        let _ = self.events.send(RunEvent::Reloaded(told));
-        said
+/// How the runs of this life ended.
+#[derive(Default)]
+struct Ends {
+    verdicts: Vec<Verdict>,
+    last: Option<RunEnd>,
+}
+
+impl Ends {
+    fn add(&mut self, end: RunEnd) {
+        // The worst one counts, so that the list does not grow with the runs.
+        self.verdicts = vec![Verdict::worst(self.verdicts.iter().copied().chain([end.verdict]))];
+        self.last = Some(end);
     }
 
-    fn reloaded(&mut self) -> Result<String, String> {
-        let Some(file) = &self.options.file else { return Err("there is no configuration file".into()) };
-        let loaded = Config::load(file).map_err(|errors| errors.to_string())?;
-        self.loaded = loaded;
-        Ok("the configuration was reloaded".into())
+    fn ended(self, because: &str) -> Ended {
+        Ended {
+            verdict: Verdict::worst(self.verdicts),
+            because: because.to_owned(),
+            snapshot: self.last.and_then(|end| end.snapshot),
+            scheduled: true,
+        }
     }
 }

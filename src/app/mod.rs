@@ -2,8 +2,10 @@
 
 mod announce;
 mod daemon;
+mod planner;
 mod readers;
 mod signals;
+mod wishes;
 
 use std::path::PathBuf;
 use std::sync::Arc;

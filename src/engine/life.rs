@@ -7,6 +7,7 @@ use anyhow::bail;
 use super::crew::CrewError;
 use super::cycle::{CycleEnd, Stage};
 use super::event::RunEvent;
+use super::quiet::planned_end;
 use super::run::{RunEnd, STOPPED};
 use super::setup::Role;
 use super::worker::protocol::{Command, Reply};
@@ -119,6 +120,13 @@ impl Life<'_> {
             if self.stage.control.stop.is_cancelled() || (!first && self.stage.control.last_cycle.is_cancelled()) {
                 return Ok(None);
             }
+            // A cycle that an earlier life began is finished.
+            if !first || record.phase == Phase::Pause || epoch.epoch == 1 {
+                self.wait_for_loud_hours().await;
+                if self.stage.control.is_ending() {
+                    return Ok(None);
+                }
+            }
             if !first {
                 self.stage.ledger.begin_cycle(record.cycle, false)?;
             }
@@ -162,6 +170,10 @@ impl Life<'_> {
             return Ok(Some(format!("{done} cycles done")));
         }
         let in_cycle = first && record.phase != Phase::Pause;
+        let now = self.stage.setup.clock.now();
+        if let Some(end) = planned_end(run).filter(|end| now >= *end && !in_cycle) {
+            return Ok(Some(format!("the planned end, {}, is reached (run.until)", end.format("%Y-%m-%d %H:%M UTC"))));
+        }
         let over = run.duration.is_some_and(|d| self.observed_ms() >= d.get().as_millis() as u64);
         Ok((over && !in_cycle).then(|| "the planned duration is over".to_owned()))
     }

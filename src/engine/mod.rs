@@ -12,6 +12,7 @@ pub mod liveness;
 pub mod load;
 pub mod managed;
 pub mod probe;
+mod quiet;
 pub mod retry;
 pub mod run;
 pub mod schedule;

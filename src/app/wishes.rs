@@ -1,0 +1,86 @@
+//! What people ask of the running daemon: pause, resume, trigger, stop, reload. Every answer is a sentence for them.
+
+use super::daemon::{Daemon, OPERATOR, PAUSE};
+use super::planner::Planner;
+use crate::config::Config;
+use crate::config::reload::refusals;
+use crate::engine::event::RunEvent;
+use crate::model::status::Control as Wish;
+
+impl Daemon {
+    /// Does what somebody wishes; the answer is a sentence for them.
+    pub(super) fn answer(&mut self, wish: Wish, planner: &mut Planner) -> Result<String, String> {
+        tracing::info!(?wish, "asked");
+        match wish {
+            Wish::Pause { reason } => {
+                self.keep(PAUSE, Some(&reason))?;
+                self.control.hold(OPERATOR, reason);
+                Ok("paused: nothing new begins until it is resumed, also after a restart".into())
+            }
+            Wish::Resume => {
+                self.keep(PAUSE, None)?;
+                self.control.release(OPERATOR);
+                match self.control.reasons() {
+                    left if left.is_empty() => Ok("resumed".into()),
+                    left => Ok(format!("resumed, but it still waits: {}", left.join("; "))),
+                }
+            }
+            Wish::Trigger { schedule: None } if planner.is_empty() => {
+                self.control.hurry();
+                Ok("the next cycle begins without the rest of the pause".into())
+            }
+            Wish::Trigger { schedule } => {
+                let name = planner.table.trigger(schedule.as_deref(), self.clock.now())?;
+                Ok(format!("a run of schedule {name} begins as soon as no other is under way"))
+            }
+            Wish::Stop { now } => {
+                let after = if now { "step" } else { "cycle" };
+                if now {
+                    self.control.stop.cancel();
+                } else {
+                    self.control.last_cycle.cancel();
+                }
+                Ok(format!("the daemon ends after the {after} in work"))
+            }
+            Wish::Reload => self.reload_now(planner),
+        }
+    }
+
+    fn keep(&self, name: &str, value: Option<&str>) -> Result<(), String> {
+        self.store.with(|store| store.put_value(name, value)).map_err(|error| error.to_string())
+    }
+}
+
+impl Daemon {
+    /// Reads the configuration again; what is wrong, or cannot change now, leaves the old one in force.
+    pub(super) fn reload_now(&mut self, planner: &mut Planner) -> Result<String, String> {
+        let said = self.reloaded(planner);
+        let told = match &said {
+            Ok(text) => text.clone(),
+            Err(text) => format!("the configuration was not reloaded, the old one stays in force: {text}"),
+        };
+        match &said {
+            Ok(_) => tracing::info!("{told}"),
+            Err(_) => tracing::error!("{told}"),
+        }
+        // Nobody may be listening.
+        let _ = self.events.send(RunEvent::Reloaded(told));
+        said
+    }
+
+    fn reloaded(&mut self, planner: &mut Planner) -> Result<String, String> {
+        let Some(file) = &self.options.file else { return Err("there is no configuration file".into()) };
+        let loaded = Config::load(file).map_err(|errors| errors.to_string())?;
+        let unfinished = self.store.with(|store| store.unfinished()).map_err(|error| error.to_string())?.is_some();
+        let refused = refusals(&self.loaded, &loaded, unfinished);
+        if !refused.is_empty() {
+            return Err(refused.join("; "));
+        }
+        if planner.is_empty() != loaded.config.schedule.is_empty() {
+            return Err("a continuous run cannot become scheduled runs, or the other way round; restart soakd".into());
+        }
+        planner.table.reload(&loaded.config.schedule, self.clock.now())?;
+        self.loaded = loaded;
+        Ok("the configuration was reloaded; what concerns a run counts from the next one".into())
+    }
+}
