@@ -4,6 +4,7 @@
 
 pub mod cron;
 pub mod daemon;
+mod effective;
 pub mod flat;
 pub mod keys;
 pub mod load;
