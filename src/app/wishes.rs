@@ -3,7 +3,7 @@
 use super::daemon::{Daemon, OPERATOR, PAUSE};
 use super::planner::Planner;
 use crate::config::Config;
-use crate::config::reload::refusals;
+use crate::config::reload::{UnderWay, reload_refusals};
 use crate::engine::event::RunEvent;
 use crate::model::status::Control as Wish;
 
@@ -71,8 +71,13 @@ impl Daemon {
     fn reloaded(&mut self, planner: &mut Planner) -> Result<String, String> {
         let Some(file) = &self.options.file else { return Err("there is no configuration file".into()) };
         let loaded = Config::load(file).map_err(|errors| errors.to_string())?;
-        let unfinished = self.store.with(|store| store.unfinished()).map_err(|error| error.to_string())?.is_some();
-        let refused = refusals(&self.loaded, &loaded, unfinished);
+        let unfinished = self.store.with(|store| store.unfinished()).map_err(|error| error.to_string())?;
+        let under_way = match unfinished.as_ref().map(|run| run.schedule.as_deref()) {
+            None => UnderWay::Nothing,
+            Some(None) => UnderWay::File,
+            Some(Some(name)) => UnderWay::Schedule(name),
+        };
+        let refused = reload_refusals(&self.loaded, &loaded, under_way);
         if !refused.is_empty() {
             return Err(refused.join("; "));
         }

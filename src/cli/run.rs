@@ -129,7 +129,7 @@ fn demo() -> anyhow::Result<Loaded> {
     (sync.rows, sync.iterations, sync.databases) = (Some(DEMO.0), Some(DEMO.1), Some(DEMO.2));
     config.log.level = "warn".into();
     match crate::config::table::resolve(&sync.table.clone()) {
-        Ok(table) => Ok(Loaded { config, table, origin: "the demonstration".into() }),
+        Ok(table) => Ok(Loaded::new(config, table, "the demonstration")),
         Err(_) => bail!("the built-in table is not valid"),
     }
 }

@@ -4,12 +4,14 @@
 
 pub mod cron;
 pub mod daemon;
+mod effective;
 pub mod flat;
 pub mod keys;
 pub mod load;
 pub mod notify;
 pub mod problem;
 pub mod quiet;
+pub mod reload;
 mod rules;
 pub mod run;
 pub mod schedule;

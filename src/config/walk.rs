@@ -16,6 +16,9 @@ use super::value;
 /// Sections of which a file names exactly one entry.
 const ONE_OF: &[&str] = &["workload", "target", "provider"];
 
+/// Most sections of one kind that people name themselves.
+const MAX_NAMED: usize = 100;
+
 /// Where keys stand in the file, and what was wrong with them.
 pub(super) struct Walk {
     /// Offset of the end of every line.
@@ -45,6 +48,11 @@ impl Walk {
     /// Checks a section and takes out what is wrong in it.
     pub(super) fn section<'i>(&mut self, path: &str, table: &mut DeTable<'i>) {
         let named = table.len();
+        if keys::is_named(path) && named > MAX_NAMED {
+            let line = self.lines.get(path).copied().unwrap_or(0);
+            self.report(line, path, format!("{named} sections are too many"), format!("up to {MAX_NAMED}"));
+            table.clear();
+        }
         let mut entries: Vec<_> = std::mem::take(table).into_iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         for (key, mut entry) in entries {
