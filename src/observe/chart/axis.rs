@@ -85,7 +85,7 @@ fn scale(max: f64, unit: Unit) -> (&'static str, f64) {
     // Name, size, and the largest value from which on it is used.
     let units: &[(&'static str, f64, f64)] = match unit {
         Unit::Count => &[("", 1.0, 0.0), ("thousand", 1e3, 1.5e4), ("million", 1e6, 1.5e6)],
-        Unit::PerSecond => &[("rows/s", 1.0, 0.0), ("thousand rows/s", 1e3, 1.5e4), ("million rows/s", 1e6, 1.5e6)],
+        Unit::PerSecond => &[("per s", 1.0, 0.0), ("thousand per s", 1e3, 1.5e4), ("million per s", 1e6, 1.5e6)],
         Unit::Seconds => {
             &[("s", 1.0, 0.0), ("min", 60.0, 180.0), ("h", 3600.0, 10_800.0), ("days", 86_400.0, 259_200.0)]
         }

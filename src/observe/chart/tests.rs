@@ -94,7 +94,7 @@ fn values_have_round_ticks_in_their_units() {
     assert_eq!(labels(600.0, Unit::Seconds), ("min", "0 5 10".to_owned()));
     assert_eq!(labels(0.73, Unit::Seconds), ("s", "0.0 0.2 0.4 0.6 0.8".to_owned()));
     assert_eq!(labels(300.0 * 1_048_576.0, Unit::Bytes), ("MiB", "0 100 200 300".to_owned()));
-    assert_eq!(labels(48_000.0, Unit::PerSecond), ("thousand rows/s", "0 20 40 60".to_owned()));
+    assert_eq!(labels(48_000.0, Unit::PerSecond), ("thousand per s", "0 20 40 60".to_owned()));
     for odd in [f64::NAN, f64::INFINITY, -4.0, f64::MAX, f64::MIN_POSITIVE] {
         for unit in [Unit::Count, Unit::Seconds, Unit::Bytes, Unit::PerSecond] {
             assert!((2..=7).contains(&Values::up_to(odd, unit).ticks.len()), "{odd} {unit:?}");

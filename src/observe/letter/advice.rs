@@ -50,9 +50,9 @@ pub(super) fn advice(finding: &Finding) -> &'static [&'static str] {
             "See which process holds the database: `fuser` on the file in the state directory names it.",
             "Raise `timeouts.busy` if the machine is merely slow; a lock that lasts longer than a sync is a fault.",
         ],
-        (Kind::RateLimited, _) => &[
-            "The service slows soakd down: fewer databases, a longer `run.pause`, or a higher limit at the service.",
-        ],
+        (Kind::RateLimited, _) => {
+            &["The service slows soakd down: fewer databases, a longer `run.pause`, or a higher limit at the service."]
+        }
         (Kind::Timeout, _) => &[
             "See in the charts whether cycles grew slower before it, and look at the load of the service.",
             "Raise `timeouts.request` only if this duration is acceptable to users.",
@@ -77,10 +77,12 @@ pub(super) fn advice(finding: &Finding) -> &'static [&'static str] {
             "Compare the tables of the service with the local ones: column, type, key and NOT NULL must agree.",
             "`soakd check -c CONFIG` names the differences that it can see.",
         ],
-        (Kind::Config, _) => &["Correct the setting that the message names; `soakd check -c CONFIG` says what is wrong."],
-        (Kind::Http4xx | Kind::Protocol, _) => &[
-            "The service refuses what soakd sends: compare the versions below, and see what was deployed last.",
-        ],
+        (Kind::Config, _) => {
+            &["Correct the setting that the message names; `soakd check -c CONFIG` says what is wrong."]
+        }
+        (Kind::Http4xx | Kind::Protocol, _) => {
+            &["The service refuses what soakd sends: compare the versions below, and see what was deployed last."]
+        }
         (Kind::Http5xx, _) => &[
             "Find the request in the log of the service at the time below: an answer of 500 or more is its own error.",
             "See whether its database was down, full or out of connections.",

@@ -30,7 +30,8 @@ pub(super) fn subject(letter: &Letter) -> String {
                 return joined(&format!("[soakd] summary {}: ", place(letter)), "the run is not known any more", "");
             };
             let word = if *ended { headline(snapshot).word } else { format!("{} so far", so_far(snapshot)) };
-            let findings: u64 = snapshot.findings.iter().map(|group| group.count - group.tolerated.min(group.count)).sum();
+            let findings: u64 =
+                snapshot.findings.iter().map(|group| group.count - group.tolerated.min(group.count)).sum();
             let findings = findings.saturating_add(snapshot.findings_ungrouped);
             let text = format!("{}, {}", count(snapshot.cycles_done, "cycle"), count(findings, "finding"));
             joined(&format!("[soakd] {word} {}: ", place(letter)), &text, "")
