@@ -12,12 +12,12 @@ body{margin:0;padding:0;-webkit-text-size-adjust:100%}
 .v{overflow-wrap:anywhere;word-break:break-word;unicode-bidi:isolate}
 @media (max-width:480px){.pad{padding-left:16px!important;padding-right:16px!important}
 .facts,.facts tbody,.facts tr,.facts td{display:block!important;width:auto!important}.facts td{padding-bottom:0!important}
-.facts td+td{padding:0 0 6px!important}}
+.facts td+td{padding:0 0 6px!important}.rows td,.rows th{white-space:normal!important;padding-right:8px!important}}
 @media (prefers-color-scheme:dark){.page{background:#0e1116!important;color:#e6e9ee!important}
 .card{background:#181c23!important;border-color:#303743!important}
 .h,.v{color:#e6e9ee!important}.m{color:#a9b3c1!important}.rule{border-color:#303743!important}
 .code{background:#0f1319!important;border-color:#303743!important}
-.chart{border-color:#303743!important;filter:invert(.9) hue-rotate(180deg)}
+.chart{border-color:#cfc8bc!important;filter:invert(.9) hue-rotate(180deg)}
 .bad{background:#ff9a94!important;color:#2b0507!important}.unsure{background:#f2c14e!important;color:#2a1f00!important}
 .good{background:#7ddc9a!important;color:#04210e!important}.plain{background:#a9b3c1!important;color:#11151b!important}}
 ";
@@ -25,6 +25,8 @@ const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,'Helvetica Neue'
 const MONO: &str = "font-family:ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace;";
 const TEXT: &str = "color:#1c2128;";
 const MUTED: &str = "color:#57606a;";
+/// Cells up to this many characters are not broken.
+const SHORT: usize = 26;
 const BREAK: &str = "overflow-wrap:anywhere;word-break:break-word;";
 
 /// Renders a page as an HTML document; pictures are named by content id.
@@ -78,7 +80,7 @@ fn shown(block: &Block) -> Markup {
             h2.h.rule style={ "margin:26px 0 10px;padding-top:18px;border-top:1px solid #e1e4e8;font-size:16px;line-height:1.3;\
                 font-weight:700;" (TEXT) } { (text) }
         },
-        Block::Paragraph(text) => html! { p.v style={ "margin:0 0 10px;" (TEXT) (BREAK) } { (text) } },
+        Block::Paragraph(text) => html! { p.v style={ "margin:0 0 10px;" (TEXT) (BREAK) } { (marked(text)) } },
         Block::Facts(facts) => html! {
             table.facts role="presentation" width="100%" cellpadding="0" cellspacing="0" style="font-size:14px;margin:0 0 10px" {
                 @for (name, value) in facts {
@@ -96,7 +98,7 @@ fn shown(block: &Block) -> Markup {
         },
         Block::Steps(lines) => html! {
             ol style="margin:0 0 10px;padding-left:22px" {
-                @for text in lines { li.v style={ "margin:0 0 6px;" (BREAK) } { (text) } }
+                @for text in lines { li.v style={ "margin:0 0 6px;" (BREAK) } { (marked(text)) } }
             }
         },
         Block::Table(table) => tabled(table),
@@ -117,19 +119,41 @@ fn shown(block: &Block) -> Markup {
     }
 }
 
+/// Sets what stands between backticks as code; an odd one stays as it is.
+fn marked(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return html! { (text) };
+    }
+    html! {
+        @for (at, part) in parts.iter().enumerate() {
+            @if at.is_multiple_of(2) { (part) } @else { code.v style={ "font-size:90%;" (MONO) } { (part) } }
+        }
+    }
+}
+
+/// Short cells stay on one line, and the last column takes the room that is left.
 fn tabled(table: &Table) -> Markup {
     let align = |at: usize| if table.columns[at].1 { "right" } else { "left" };
+    let last = table.columns.len().saturating_sub(1);
+    let short = |at: usize| {
+        at != last && table.rows.iter().all(|row| row.get(at).is_none_or(|cell| cell.chars().count() <= SHORT))
+    };
+    let wrap = |at: usize| if short(at) { "white-space:nowrap;" } else { BREAK };
+    let width = |at: usize| if at == last { "100%" } else { "1%" };
     html! {
-        table width="100%" cellpadding="0" cellspacing="0" style="font-size:13.5px;margin:0 0 12px;border-collapse:collapse" {
+        table.rows width="100%" cellpadding="0" cellspacing="0" style="font-size:13.5px;margin:0 0 12px;border-collapse:collapse" {
             tr {
                 @for (at, (title, _)) in table.columns.iter().enumerate() {
-                    th.m.rule align=(align(at)) style={ "padding:4px 12px 4px 0;border-bottom:1px solid #e1e4e8;font-weight:600;" (MUTED) } { (title) }
+                    th.m.rule align=(align(at)) valign="bottom" width=(width(at))
+                        style={ "padding:4px 14px 4px 0;border-bottom:1px solid #e1e4e8;font-weight:600;" (wrap(at)) (MUTED) } { (title) }
                 }
             }
             @for row in &table.rows {
                 tr {
                     @for (at, cell) in row.iter().enumerate().take(table.columns.len()) {
-                        td.v.rule align=(align(at)) valign="top" style="padding:5px 12px 5px 0;border-bottom:1px solid #e1e4e8" { (cell) }
+                        td.v.rule align=(align(at)) valign="top"
+                            style={ "padding:5px 14px 5px 0;border-bottom:1px solid #e1e4e8;" (wrap(at)) } { (cell) }
                     }
                 }
             }
