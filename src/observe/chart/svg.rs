@@ -171,13 +171,13 @@ fn cross(x: f64, y: f64) -> String {
     format!("M{l} {t}L{r} {b}M{l} {b}L{r} {t}")
 }
 
-/// Draws a vertical line with its label on the side that has room.
+/// Draws a vertical line with its label above the plot, on the side that has room.
 fn marked(x: f64, text: &str, plane: &Plane) -> Markup {
-    let (anchor, shift) = if x > (LEFT + plane.right) / 2.0 { ("end", -5.0) } else { ("start", 5.0) };
+    let (anchor, at) =
+        if x > (LEFT + plane.right) / 2.0 { ("end", x + 4.0) } else { ("start", (x - 4.0).max(LEFT + 48.0)) };
     html! {
-        line x1=(px(x)) x2=(px(x)) y1=(TOP - 4.0) y2=(BOTTOM) stroke=(ALARM) stroke-width="1.5" stroke-dasharray="5 3" {}
-        text x=(px(x + shift)) y=(TOP + 9.0) text-anchor=(anchor) fill=(ALARM) stroke=(BACKGROUND) stroke-width="3"
-            stroke-linejoin="round" paint-order="stroke" { (label(text, LABEL_CHARS)) }
+        line x1=(px(x)) x2=(px(x)) y1=(TOP - 7.0) y2=(BOTTOM) stroke=(ALARM) stroke-width="1.5" stroke-dasharray="5 3" {}
+        text x=(px(at.min(plane.right))) y=(TOP - 11.0) text-anchor=(anchor) fill=(ALARM) { (label(text, LABEL_CHARS)) }
     }
 }
 
@@ -218,7 +218,8 @@ fn legend(spec: &Spec, series: &[Series]) -> Markup {
 
 /// Returns text without what XML or a reader could not take, cut to a length.
 fn label(text: &str, chars: usize) -> String {
-    let clean = clean(text);
+    // What is beyond the length is never looked at, however much it is.
+    let clean = clean(&text.chars().take(chars + 1).collect::<String>());
     if clean.chars().count() <= chars {
         return clean;
     }

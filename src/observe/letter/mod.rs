@@ -14,6 +14,7 @@ mod text;
 mod words;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use chrono_tz::Tz;
 
@@ -121,12 +122,28 @@ fn attachment(letter: &Letter) -> (Option<Vec<u8>>, Result<(), &'static str>) {
     let Some(snapshot) = letter.snapshot.as_ref().filter(|_| letter.message.subject != Subject::Test) else {
         return (None, Err("No report is attached, because no run is kept that it could be of."));
     };
-    let report = report::render(snapshot, Format::Json).into_bytes();
-    if report.len() > REPORT_MAX {
-        let why = "The JSON report is larger than 2 MiB and not attached; it is in the directory above as report.json.";
-        return (None, Err(why));
+    const TOO_LARGE: &str =
+        "The JSON report is larger than 2 MiB and not attached; it is in the directory above as report.json.";
+    // The snapshot is the larger part of its report: one that is too large alone is not made into one.
+    if serde_json::to_writer(Room(REPORT_MAX), snapshot).is_err() {
+        return (None, Err(TOO_LARGE));
     }
-    (Some(report), Ok(()))
+    let report = report::render(snapshot, Format::Json).into_bytes();
+    if report.len() > REPORT_MAX { (None, Err(TOO_LARGE)) } else { (Some(report), Ok(())) }
+}
+
+/// Counts what is written, and refuses what is more than the bytes that are left.
+struct Room(usize);
+
+impl Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Says that a message comes late, when it does.

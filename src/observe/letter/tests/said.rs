@@ -130,7 +130,7 @@ fn an_incident_of_another_run_or_one_that_is_gone_is_said_to_be() {
     other.incident.as_mut().unwrap().run = "019b7000-0000".to_owned();
     contains(&words(&render(&other)), &["The incident was seen in run 019b7000-0000; the newest run is another one:"]);
     let gone = render(&letter(Subject::Resolved { incident: 4 }));
-    assert_eq!(gone.subject, "[soakd] incident nightly@testbox: incident 4, which is not kept any more");
+    assert_eq!(gone.subject, "[soakd] resolved nightly@testbox: incident 4, which is not kept any more");
     contains(&words(&gone), &["Incident 4 is not kept any more"]);
 }
 

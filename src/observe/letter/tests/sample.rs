@@ -46,6 +46,7 @@ pub(super) fn broken() -> Snapshot {
     snapshot.run.ended_ms = None;
     snapshot.run.ended_because = None;
     snapshot.run.phase = Phase::Verify;
+    snapshot.epochs.iter_mut().for_each(|epoch| epoch.clean_end = false);
     let at = START + 40 * CYCLE_MS + 90_000;
     let healed = |n: i64| a_finding(START + n * 1_100_000, 1 + (n % 4) as u32);
     let mut group = FindingGroup::new(healed(1));
