@@ -53,7 +53,7 @@ pub(super) fn render(page: &Page, preheader: &str) -> String {
                                 span class=(class) style={ "display:inline-block;padding:3px 11px;border-radius:5px;font-size:13px;\
                                     font-weight:700;letter-spacing:.4px;" (back) } { (page.badge) }
                                 h1.h.v style={ "margin:12px 0 6px;font-size:22px;line-height:1.3;font-weight:700;" (TEXT) (BREAK) } { (page.title) }
-                                p.m.v style={ "margin:0 0 4px;font-size:14px;" (MUTED) (BREAK) } { (page.lead) }
+                                p.m.v style={ "margin:0 0 12px;font-size:14px;" (MUTED) (BREAK) } { (page.lead) }
                                 @for block in &page.blocks { (shown(block)) }
                             } }
                         }
@@ -114,7 +114,7 @@ fn shown(block: &Block) -> Markup {
         Block::Chart { cid, caption, alt } => html! {
             p.h style={ "margin:14px 0 6px;font-size:14px;font-weight:700;" (TEXT) } { (caption) }
             img.chart.rule src={ "cid:" (cid) } alt=(alt) width="582"
-                style="display:block;width:100%;max-width:582px;height:auto;border:1px solid #e1e4e8;border-radius:6px";
+                style="display:block;width:100%;max-width:582px;box-sizing:border-box;margin:0 0 14px;height:auto;border:1px solid #e1e4e8;border-radius:6px";
         },
     }
 }

@@ -17,7 +17,7 @@ const CYCLE_MS: i64 = 290_000;
 
 /// A run of `cycles` cycles, of which those in `bad` failed.
 fn long(mut snapshot: Snapshot, cycles: u64, bad: &[u64]) -> Snapshot {
-    let (good, failed) = (snapshot.cycles[0].clone(), snapshot.cycles[1].clone());
+    let (good, failed) = (snapshot.cycles[0].clone(), failing().cycles[1].clone());
     let made = |no: u64| {
         let mut cycle = if bad.contains(&no) { failed.clone() } else { good.clone() };
         let extra = (no * 7919 % 23) as i64 * 900;
