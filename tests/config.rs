@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use soakd::config::{Config, flat, keys};
+use soakd::config::{Config, Scale, WorkloadConfig, flat, keys};
 
 fn files(kind: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs").join(kind);
@@ -82,36 +82,69 @@ fn the_example_loads_for_cloudsync_too() {
     Config::parse(&whole, "config.example.toml").unwrap_or_else(|errors| panic!("{errors}"));
 }
 
+/// Puts everything from the first schedule on in force, except what excludes another setting.
+#[test]
+fn the_example_loads_with_everything_that_a_daemon_can_have() {
+    let text = example();
+    let (before, after) = text.split_at(text.find("#[schedule.nightly]").expect("a section"));
+    let mut whole = before.to_owned();
+    for line in after.lines().filter(|line| !line.contains("secret_address = ") && !line.contains("NAME")) {
+        let line = line.strip_prefix("#   ").unwrap_or(line);
+        whole += line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line);
+        whole += "\n";
+    }
+    let loaded = Config::parse(&whole, "config.example.toml").unwrap_or_else(|errors| panic!("{errors}\n{whole}"));
+    let WorkloadConfig::Sync(sync) = loaded.for_schedule("nightly").expect("a schedule").config.workload;
+    assert_eq!(sync.scale, Scale::Large);
+    assert!(loaded.config.notify.mail.is_some() && loaded.config.notify.ping.is_some());
+    assert_eq!(loaded.config.notify.webhook.len(), 1);
+}
+
+/// Sections that are not there by default, with what they cannot do without.
+const MINIMAL: &[(&str, &str)] = &[
+    ("run.cycles", "1"),
+    ("target.cloudsync.database_id", "\"x\""),
+    ("target.cloudsync.api_key.env", "\"K\""),
+    ("target.cloudsync.gateway", "\"https://g\""),
+    ("provider.extension.path", "\"/x\""),
+    ("schedule.nightly.cron", "\"@daily\""),
+    ("notify.mail.host", "\"h\""),
+    ("notify.mail.from", "\"a@b\""),
+    ("notify.mail.to", "[\"a@b\"]"),
+    ("notify.webhook.ops.address", "\"https://g\""),
+    ("notify.ping.address", "\"https://g\""),
+];
+
 #[test]
 fn the_example_shows_every_key_and_its_default() {
     let text = example();
     let shown = shown(&text);
     let mut defaults = flat::everything(&Config::default());
-    let minimal = "[target.cloudsync]\ndatabase_id = \"x\"\napi_key = { env = \"K\" }\ngateway = \"https://g\"\n\
-                   [provider.extension]\npath = \"x\"\n";
-    let cloudsync = Config::parse(minimal, "x.toml").expect("a good configuration").config;
-    for (key, value) in flat::everything(&cloudsync) {
-        let set = ["database_id", "api_key.env", "gateway", "path"].iter().any(|name| key.ends_with(name));
-        if !set {
+    let minimal: String = MINIMAL.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let minimal = Config::parse(&minimal, "x.toml").unwrap_or_else(|errors| panic!("{errors}")).config;
+    for (key, value) in flat::everything(&minimal) {
+        if !MINIMAL.iter().any(|(set, _)| *set == key) {
             defaults.insert(key, value);
         }
     }
-    let known: Vec<&str> = keys::KEYS.iter().map(|key| key.path).collect();
-    assert_eq!(shown.keys().filter(|key| !known.contains(&key.as_str())).collect::<Vec<_>>(), Vec::<&String>::new());
+    let unknown: Vec<&String> = shown.keys().filter(|key| keys::find(key).is_none()).collect();
+    assert_eq!(unknown, Vec::<&String>::new());
     for key in keys::KEYS {
-        let Some(value) = shown.get(key.path) else { panic!("config.example.toml does not show {}", key.path) };
-        if let Some(default) = defaults.get(key.path) {
-            assert_eq!(value.trim_matches('"').replace(", ", ","), *default, "{}", key.path);
-        } else {
-            let place = text.find(&format!("\n#{} = ", key.path.rsplit('.').next().expect("a name")));
-            let before = &text[..place.unwrap_or_else(|| panic!("{} has no default, and is in force", key.path))];
-            let doc: Vec<&str> = before.lines().rev().take_while(|line| line.starts_with("# ")).collect();
-            assert!(
-                doc.iter().any(|line| line.contains("No default") || line.contains("Required")),
-                "{} has no default, and the example does not say so",
-                key.path
-            );
+        let same = |path: &str| keys::find(path).is_some_and(|known| known.path == key.path);
+        let Some((path, value)) = shown.iter().find(|(path, _)| same(path)) else {
+            panic!("config.example.toml does not show {}", key.path)
+        };
+        if let Some(default) = defaults.get(path) {
+            assert_eq!(value.trim_matches('"').replace(", ", ","), *default, "{path}");
+            continue;
         }
+        let (section, name) = path.rsplit_once('.').expect("a section");
+        let section = &text[text.find(&format!("[{section}]\n")).expect("the section")..];
+        let place = section.find(&format!("\n#{name} = "));
+        let before = &section[..place.unwrap_or_else(|| panic!("{path} has no default, and is in force"))];
+        let doc: Vec<&str> = before.lines().rev().take_while(|line| line.starts_with("# ")).collect();
+        let said = doc.iter().any(|line| line.contains("No default") || line.contains("Required"));
+        assert!(said, "{path} has no default, and the example does not say so");
     }
 }
 
@@ -138,6 +171,8 @@ proptest::proptest! {
 
     #[test]
     fn no_value_of_a_known_key_panics(index in 0..keys::KEYS.len(), value in "-?[0-9]{1,40}|[0-9]+\\.[0-9]+|\"[ -!#-\\[\\]-~]{0,30}\"|\\{\\}|\\[\\]|true") {
-        let _ = Config::parse(&format!("{} = {value}", keys::KEYS[index].path), "x.toml");
+        let path = keys::KEYS[index].path.replace('*', "nightly");
+        let _ = Config::parse(&format!("{path} = {value}"), "x.toml");
+        let _ = Config::parse(&format!("schedule.nightly.cron = \"@daily\"\nschedule.nightly.{path} = {value}"), "x.toml");
     }
 }

@@ -39,7 +39,7 @@ pub fn parse(text: &str) -> Result<Cron, String> {
             .map_err(|why| wrong(format!("\"{field}\" does not do for the {}: {why}", names[at])))?;
     }
     let cron = read(text).map_err(wrong)?;
-    if fires(&cron) { Ok(cron) } else { Err(wrong("no day matches it, it would never be due".into())) }
+    if fires(&cron) { Ok(cron) } else { Err(format!("\"{shown}\" would never be due, for no day matches it")) }
 }
 
 fn read(text: &str) -> Result<Cron, String> {

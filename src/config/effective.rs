@@ -118,7 +118,7 @@ pub(super) fn own(problem: Problem, name: &str, lines: &BTreeMap<String, usize>)
     let (key, message) = if keys::covers(keys::OVERRIDES, &problem.key) {
         (format!("{section}.{}", problem.key), problem.message)
     } else {
-        let message = format!("its runs find a fault at {}: {}", problem.key, problem.message);
+        let message = format!("in its runs, {}: {}", problem.key, problem.message);
         (section, message)
     };
     Problem { line: line_of(lines, &key), key, message, allowed: problem.allowed }

@@ -32,6 +32,7 @@ pub use flat::{differing, flatten};
 pub use load::Loaded;
 pub use notify::{MailConfig, MailSecurity, NotifyConfig, PingConfig, WebhookConfig, WebhookKind};
 pub use problem::{ConfigErrors, Problem};
+pub use reload::{UnderWay, reload_refusals};
 pub use run::RunConfig;
 pub use schedule::{Missed, Overlap, ScheduleConfig, Schedules};
 pub use secret::{SecretError, SecretRef};

@@ -224,10 +224,11 @@ fn check_mailbox(text: &str) -> Result<(), String> {
     if text.len() > 320 {
         return Err(format!("the mail address \"{shown}\" is too long"));
     }
-    text.parse::<Mailbox>().map(drop).map_err(|why| {
-        let why = why.to_string();
-        format!("\"{shown}\" is no mail address: {}", why.lines().next().unwrap_or_default().to_lowercase())
-    })
+    if !text.contains('@') {
+        return Err(format!("\"{shown}\" is no mail address: it has no \"@\""));
+    }
+    let parsed = text.parse::<Mailbox>();
+    parsed.map(drop).map_err(|_| format!("\"{shown}\" is no mail address: it is malformed"))
 }
 
 fn check_level(text: &str) -> Result<(), String> {
@@ -256,7 +257,7 @@ pub(super) fn check_url(text: &str) -> Result<(), String> {
         return Err("the address holds a user or password; secrets must not stand in this file".into());
     }
     if text.contains('?') || text.contains('#') {
-        return Err("the address has a query; an api key belongs under api_key, as a reference".into());
+        return Err("the address has a query, in which keys and tokens hide; a secret is given as a reference".into());
     }
     if text.len() > 2_048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("the address is too long or holds blanks".into());

@@ -56,7 +56,7 @@ impl Walk {
         let mut entries: Vec<_> = std::mem::take(table).into_iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         for (key, mut entry) in entries {
-            let name: String = key.get_ref().chars().take(64).collect();
+            let name: String = key.get_ref().chars().take(64).flat_map(char::escape_debug).collect();
             let full = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             let line = self.line_at(key.span().start);
             self.lines.entry(full.clone()).or_insert(line);
@@ -73,7 +73,7 @@ impl Walk {
     fn entry(&mut self, section: &str, name: &str, full: &str, line: usize, value: &mut DeValue<'_>) -> bool {
         // A quoted key may hold a dot; it would look like a key in a section.
         if name.contains('.') || (keys::is_named(section) && !keys::is_name(name)) {
-            let message = format!("\"{}\" is no name for a key or section", name.escape_debug());
+            let message = format!("\"{name}\" is no name for a key or section");
             self.report(line, full, message, "1 to 40 characters of a-z, 0-9, _ and -");
             return false;
         }
