@@ -5,6 +5,7 @@ pub mod init;
 pub mod report;
 pub mod run;
 pub mod runs;
+pub mod schedule;
 mod state;
 pub mod target;
 pub mod worker;
