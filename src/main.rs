@@ -20,6 +20,7 @@ enum Command {
     Init(cli::init::InitArgs),
     Report(cli::report::ReportArgs),
     Runs(cli::runs::RunsArgs),
+    Schedule(cli::schedule::ScheduleArgs),
     Target(cli::target::TargetArgs),
     #[command(hide = true)]
     Manual(cli::manual::ManualArgs),
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Init(args) => cli::init::run(args),
         Command::Report(args) => cli::report::run(args),
         Command::Runs(args) => cli::runs::run(args),
+        Command::Schedule(args) => cli::schedule::run(args),
         Command::Target(args) => cli::target::run(args).map(|()| cli::EXIT_OK),
         Command::Manual(args) => cli::manual::run(args, Cli::command()),
         Command::Worker => cli::worker::run(),

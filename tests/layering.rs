@@ -29,7 +29,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const WIRING: &[&str] = &["app", "cli", "error", "lib", "main"];
 
 /// Crates that only one place uses.
-const USED_ONLY_IN: &[(&str, &str)] = &[("redb", "store"), ("backoff", "engine::retry")];
+const USED_ONLY_IN: &[(&str, &str)] =
+    &[("redb", "store"), ("backoff", "engine::retry"), ("tokio_cron_scheduler", "engine::schedule::driver")];
 
 /// Returns true if `module` is `place` or below it.
 fn within(module: &str, place: &str) -> bool {

@@ -6,6 +6,7 @@ pub mod manual;
 pub mod report;
 pub mod run;
 pub mod runs;
+pub mod schedule;
 mod state;
 pub mod target;
 pub mod worker;

@@ -77,8 +77,8 @@ impl Calendar {
         if self.quiet.is_empty() {
             return false;
         }
-        let wall = at.with_timezone(&self.zone).naive_local();
-        self.quiet.iter().any(|quiet| quiet.contains(wall))
+        let wall = at.naive_utc().checked_add_signed(zone::offset(self.zone, at));
+        wall.is_some_and(|wall| self.quiet.iter().any(|quiet| quiet.contains(wall)))
     }
 
     /// Returns the first minute from an instant on that is not quiet; `None` if all are.

@@ -1,6 +1,6 @@
 //! One schedule with what is remembered of it: when it is due next, and whether it has ended.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
@@ -73,9 +73,10 @@ impl History {
     }
 }
 
-/// Returns the instant of a stored time.
-pub(super) fn instant(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+/// Returns the instant of a stored time; one that no clock showed is the beginning of time, far from where sums overflow.
+fn instant(ms: i64) -> DateTime<Utc> {
+    let instant = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    if (1970..3000).contains(&instant.year()) { instant } else { DateTime::default() }
 }
 
 /// A run that will begin if nothing else is under way.

@@ -37,6 +37,7 @@
 pub mod calendar;
 pub mod driver;
 pub mod entry;
+pub mod forecast;
 pub mod note;
 pub mod timetable;
 mod zone;
@@ -44,5 +45,6 @@ mod zone;
 pub use calendar::Calendar;
 pub use driver::{Driver, DriverError, Wake, grace};
 pub use entry::{Because, End, Entry, History, Planned};
+pub use forecast::{Upcoming, upcoming};
 pub use note::Note;
 pub use timetable::{Decision, State, Timetable};

@@ -236,3 +236,23 @@ fn years_of_missed_seconds_are_counted_to_a_bound() {
     assert_eq!(decision.start.as_deref(), Some("soak"));
     assert!(decision.notes[0].to_string().contains("at least 9999 runs"), "{:?}", decision.notes);
 }
+
+#[test]
+fn a_state_that_no_clock_wrote_does_no_harm() {
+    let config = || ScheduleConfig { missed: Missed::Once, quiet: vec!["02:00-03:00".into()], ..hourly() };
+    for ms in [i64::MIN, -1, 0, i64::MAX / 1_000_000, i64::MAX] {
+        let mut table = table([("soak", config())]);
+        let mut stored = table.state().clone();
+        let history = stored.get_mut("soak").unwrap();
+        (history.seen_ms, history.first_ms, history.last_ms) = (ms, Some(ms), Some(ms));
+        (history.runs, history.skipped) = (u64::MAX, u64::MAX);
+        history.waiting = Some(Waiting { since_ms: ms, because: Because::Overlap });
+        table = Timetable { state: stored, ..table };
+        assert_eq!(starts(&mut table, 1, "00:10:00", false).as_deref(), Some("soak"), "{ms}");
+        assert_eq!(starts(&mut table, 1, "00:11:00", false), None, "{ms}");
+        // A jump ahead is down-time, however long: one run makes up for it.
+        assert_eq!(table.due(DateTime::<Utc>::MAX_UTC, false).start.as_deref(), Some("soak"), "{ms}");
+        table.status();
+        table.next_looks();
+    }
+}
