@@ -2,8 +2,11 @@
 
 mod bad_files;
 mod bounds;
+mod commit;
 mod counting;
 mod crash;
+mod series;
+mod telling;
 
 use std::collections::BTreeMap;
 

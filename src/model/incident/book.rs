@@ -84,14 +84,7 @@ impl Book {
 
     /// Takes findings in; those that were healed only add to what is open already.
     pub fn add(&mut self, cx: &mut Context<'_>, findings: &[Finding]) {
-        let mut lasting: Vec<&Finding> = Vec::new();
-        for finding in findings {
-            if !finding.tolerated {
-                lasting.push(finding);
-            } else if let Some(id) = self.by_cause.get(&cause_of(finding)).copied() {
-                self.count(id, cause_of(finding), 1);
-            }
-        }
+        let (healed, mut lasting): (Vec<&Finding>, Vec<&Finding>) = findings.iter().partition(|f| f.tolerated);
         // What lies deepest comes first, so that what follows from it finds it.
         lasting.sort_by_key(|finding| (std::cmp::Reverse(depth(finding)), finding.at_ms));
         if let Some(finding) = lasting.first() {
@@ -99,6 +92,11 @@ impl Book {
         }
         for finding in lasting {
             self.see(cx, &Sight::of_finding(finding));
+        }
+        for cause in healed.into_iter().map(cause_of) {
+            if let Some(id) = self.by_cause.get(&cause).copied() {
+                self.count(id, cause, 1);
+            }
         }
     }
 
@@ -155,7 +153,8 @@ impl Book {
         }
         let shallow = |case: &&Case| case.depth < sight.depth && case.depth != Depth::Own;
         if sight.depth >= Depth::Outage
-            && let Some(case) = self.open.values().filter(shallow).find(|c| cx.window.covers(sight.finding.at_ms, c.since_ms))
+            && let Some(case) =
+                self.open.values().filter(shallow).find(|c| cx.window.covers(sight.finding.at_ms, c.since_ms))
         {
             let id = case.incident.id;
             self.rename(cx, id, sight);

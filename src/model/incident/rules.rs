@@ -74,7 +74,12 @@ impl Sight {
             severity: if finding.side == Side::Soakd { Severity::Warning } else { Severity::Failure },
             title: short(title),
             evidence: vec![line(finding)],
-            finding: finding.clone(),
+            finding: Finding {
+                message: cut(&finding.message),
+                code: finding.code.as_deref().map(short),
+                phase: short(&finding.phase),
+                ..*finding
+            },
         }
     }
 
@@ -189,7 +194,9 @@ pub fn check_in(cause: &str) -> Option<&str> {
 /// Returns one line of evidence about a finding.
 pub fn line(finding: &Finding) -> String {
     let mut place = String::new();
-    for (name, number) in [("DB", finding.db), ("user ", finding.user), ("iter ", finding.iter), ("step ", finding.step)] {
+    for (name, number) in
+        [("DB", finding.db), ("user ", finding.user), ("iter ", finding.iter), ("step ", finding.step)]
+    {
         if let Some(number) = number {
             place.push_str(&format!("[{name}{number}]"));
         }
