@@ -328,4 +328,39 @@ mod tests {
         assert!(!seen.note(64) && !seen.note(1));
         assert_eq!(seen.count, 3);
     }
+
+    #[test]
+    fn readers_hear_of_counted_steps_and_of_incidents_with_their_logs() {
+        use crate::store::tests::{RUN, a_run, a_step};
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        store.begin_run(&a_run(RUN, 1)).unwrap();
+        let shared = Shared::new(store);
+        let (events, mut heard) = broadcast::channel(64);
+        let ledger = Ledger::new(RUN.into(), shared.clone(), BTreeMap::new(), events);
+        ledger.begin_cycle(1, false).unwrap();
+        ledger.log(Some(1), "[DB1] inserted".into());
+        let mut step = a_step(1, 1, 2);
+        assert_eq!(ledger.record_steps(&[step.clone(), step.clone()]).unwrap(), 1);
+        assert_eq!(ledger.record_steps(std::slice::from_ref(&step)).unwrap(), 0);
+        assert_eq!(ledger.cycle_counts(), (step.findings.len() as u64, 1));
+        assert!(shared.with(|store| Ok(store.snapshot(RUN)?.unwrap().logs)).unwrap().is_empty());
+        step.step.no = 3;
+        step.findings = vec![finding(1, "load", (Side::Server, Kind::Crash), "the target ended")];
+        ledger.record_steps(&[step.clone()]).unwrap();
+        ledger.record_findings(vec![finding(1, "-", (Side::Network, Kind::Reset), "reset")]).unwrap();
+        let (mut counted, mut changes) = (Vec::new(), Vec::new());
+        while let Ok(event) = heard.try_recv() {
+            match event {
+                RunEvent::Steps(reports) => counted.extend(reports.iter().map(|report| report.step.no)),
+                RunEvent::Incident(incident, what) => changes.push((incident.title, what)),
+                _ => {}
+            }
+        }
+        assert_eq!(counted, [2, 3]);
+        assert_eq!(changes, [("the target ended".to_owned(), ChangeKind::Opened)]);
+        let logs = shared.with(|store| Ok(store.snapshot(RUN)?.unwrap().logs)).unwrap();
+        assert_eq!(logs[&1].first, ["[DB1] inserted"]);
+        assert_eq!(ledger.fatal(), None);
+    }
 }

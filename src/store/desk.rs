@@ -6,6 +6,7 @@ use redb::{ReadableTable, WriteTransaction};
 use super::outbox;
 use super::tables::{self, DAEMON, INCIDENTS};
 use super::{Store, StoreError};
+use crate::clock::Clock;
 use crate::model::finding::Finding;
 use crate::model::incident::book::Book;
 use crate::model::incident::case::{Case, Context, Effect};
@@ -45,7 +46,7 @@ pub(super) struct Desk<'a> {
     pub(super) postage: Postage,
     pub(super) policy: &'a Policy,
     pub(super) now_ms: i64,
-    window: Window,
+    clock: Clock,
     changes: Vec<(Incident, ChangeKind)>,
 }
 
@@ -65,7 +66,7 @@ impl Store {
                 postage: kept.postage,
                 policy: &policy,
                 now_ms: clock.now_ms(),
-                window: Window::new(clock.scale()),
+                clock,
                 changes: Vec::new(),
             };
             if channels_changed {
@@ -96,7 +97,7 @@ impl Desk<'_> {
         self.with_book(txn, run, |book, cx| book.add(cx, findings))
     }
 
-    /// Takes the beginnings and ends of outages in.
+    /// Takes the beginnings and ends of outages in; they carry the system's time, as they are kept.
     pub(super) fn note_outages(
         &mut self,
         txn: &WriteTransaction,
@@ -104,9 +105,12 @@ impl Desk<'_> {
         outages: &[Outage],
         cycle: u64,
     ) -> Result<(), StoreError> {
+        let clock = self.clock;
         self.with_book(txn, run, |book, cx| {
             for outage in outages {
-                book.note_outage(cx, outage, cycle);
+                let until_ms = outage.until_ms.map(|until_ms| clock.of_system(until_ms));
+                let outage = Outage { from_ms: clock.of_system(outage.from_ms), until_ms, ..outage.clone() };
+                book.note_outage(cx, &outage, cycle);
             }
         })
     }
@@ -151,7 +155,7 @@ impl Desk<'_> {
                 None
             })
         };
-        let mut cx = Context { run, now_ms: self.now_ms, window: self.window, fetch: &mut fetch };
+        let mut cx = Context { run, now_ms: self.now_ms, window: Window::new(self.clock.scale()), fetch: &mut fetch };
         work(&mut self.book, &mut cx);
         problem.map_or(Ok(()), Err)
     }
@@ -188,6 +192,7 @@ impl Desk<'_> {
         {
             // The other incident tells of it.
             (case.told, case.message, case.incident.told_ms) = (false, None, None);
+            self.postage.queued_ms.pop();
         }
         let subject = self.policy.subject(case, effect, &mut self.postage, self.now_ms);
         if over {
