@@ -90,7 +90,7 @@ impl Stage {
         let Some(verified) = verified else { bail!("verification ended without a result") };
 
         self.enter(run, Phase::Checkpoint, None)?;
-        let (_, errors, steps) = self.ledger.cycle_health();
+        let (errors, steps) = self.ledger.cycle_counts();
         let commits = self.ledger.with(|store| Ok(store.commit_micros()))?;
         let record = CycleRecord {
             cycle,
@@ -101,7 +101,7 @@ impl Stage {
             verify_ms,
             checkpoint_us: commits.saturating_sub(commits_before),
             settle_rounds: settled.rounds,
-            steps: steps.values().sum(),
+            steps,
             steps_planned,
             errors,
             rows_final: verified.rows.values().sum(),
@@ -174,9 +174,8 @@ impl Stage {
                 }
                 _ = sign_of_life.tick() => self.note_alive()?,
                 _ = tick.tick() => {
-                    let (_, errors, steps) = self.ledger.cycle_health();
+                    let (errors, steps_done) = self.ledger.cycle_counts();
                     let rows = self.crew.rows().await;
-                    let steps_done = steps.values().sum();
                     if told != (steps_done, rows, errors) || self.control.is_held() {
                         self.setup.beat.on();
                     }

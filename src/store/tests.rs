@@ -2,8 +2,12 @@
 
 mod bad_files;
 mod bounds;
+mod commit;
 mod counting;
 mod crash;
+mod random;
+mod series;
+mod telling;
 
 use std::collections::BTreeMap;
 
@@ -13,9 +17,9 @@ use crate::model::record::{CycleRecord, EpochRecord, Phase, RunRecord, ScaleReco
 use crate::model::step::{Action, Step, StepOutcome, StepReport};
 use crate::model::verdict::CheckResult;
 
-pub(super) const RUN: &str = "run-1";
+pub(crate) const RUN: &str = "run-1";
 
-pub(super) fn a_run(run: &str, started_ms: i64) -> RunRecord {
+pub(crate) fn a_run(run: &str, started_ms: i64) -> RunRecord {
     RunRecord {
         run: run.to_owned(),
         name: "test".to_owned(),
@@ -64,7 +68,7 @@ pub(super) fn a_finding(at_ms: i64, db: u32, message: &str) -> Finding {
     }
 }
 
-pub(super) fn a_step(cycle: u64, db: u32, no: u32) -> StepReport {
+pub(crate) fn a_step(cycle: u64, db: u32, no: u32) -> StepReport {
     let action = match no % 3 {
         0 => Action::Send,
         1 => Action::Insert { rows: 1000 },

@@ -17,14 +17,14 @@ enum Change {
 }
 
 #[derive(Debug, Default)]
-struct Disk {
+pub(super) struct Disk {
     /// What survives a power cut for certain.
     safe: Vec<u8>,
     /// What the file looks like to who reads it now.
     seen: Vec<u8>,
     unsynced: Vec<Change>,
     /// Calls that change something until the power goes; `None` for never.
-    calls_left: Option<u32>,
+    pub(super) calls_left: Option<u32>,
     /// Bytes that fit on the disk.
     room: Option<u64>,
 }
@@ -69,7 +69,7 @@ impl Disk {
     }
 
     /// Cuts the power: of the writes since the last sync any part may have arrived.
-    fn cut(&mut self, arrived: u64) {
+    pub(super) fn cut(&mut self, arrived: u64) {
         let mut bits = arrived;
         for change in std::mem::take(&mut self.unsynced) {
             bits = bits.rotate_left(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ arrived;
@@ -83,7 +83,7 @@ impl Disk {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Backend(Arc<Mutex<Disk>>);
+pub(super) struct Backend(pub(super) Arc<Mutex<Disk>>);
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
