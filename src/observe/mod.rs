@@ -2,5 +2,6 @@
 
 pub mod letter;
 pub mod log_file;
+pub mod notify;
 pub mod progress;
 pub mod report;
