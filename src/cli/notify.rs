@@ -82,7 +82,10 @@ fn test(config: &NotifyConfig, origin: &str, only: Option<&str>) -> anyhow::Resu
             failed += u32::from(!said(channel.name(), channel.send(&letter).await));
         }
         if let Some(ping) = ping {
-            let called = ping.test().await.map(|()| Delivered { to: "its /start address; without a run it will raise the alarm".into(), warning: None });
+            let called = ping.test().await.map(|()| Delivered {
+                to: "its /start address; without a run it will raise the alarm".into(),
+                warning: None,
+            });
             failed += u32::from(!said("ping", called));
         }
         failed

@@ -82,15 +82,12 @@ impl Mail {
         if self.security == MailSecurity::Starttls {
             *stage = Stage::Encrypt;
             // Nothing that matters has been said so far, and without protection nothing will be.
-            let tls = self.tls.clone().filter(|_| connection.can_starttls()).ok_or_else(|| self.no_starttls());
-            let secured = match tls {
-                Ok(tls) => connection.starttls(tls, &name).await.map_err(|why| self.explain(*stage, &why)),
-                Err(missing) => Err(missing),
-            };
-            if let Err(error) = secured {
+            let Some(tls) = self.tls.clone().filter(|_| connection.can_starttls()) else {
                 connection.abort().await;
-                return Err(error);
-            }
+                return Err(self.no_starttls());
+            };
+            // A connection whose handshake failed has no stream any more: lettre panics if it is closed in good order.
+            connection.starttls(tls, &name).await.map_err(|why| self.explain(*stage, &why))?;
         }
         Ok(connection)
     }
