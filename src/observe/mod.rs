@@ -1,5 +1,6 @@
 //! Readers of what a run leaves: they show, and never change how a cycle runs.
 
+pub mod chart;
 pub mod letter;
 pub mod log_file;
 pub mod notify;
