@@ -15,7 +15,9 @@ const LINE_CHARS_MAX: usize = 300;
 /// Makes the body.
 pub(super) fn body(letter: &Letter, rendered: &Rendered) -> Value {
     let subject = escaped(&line(&rendered.subject, LINE_CHARS_MAX));
-    let mut blocks = vec![section(&format!("{} *{}*", sign(&letter.message.subject), subject.replace('*', "∗")))];
+    // Neither bold nor code may begin within the title.
+    let title = subject.replace('*', "∗").replace('`', "'");
+    let mut blocks = vec![section(&format!("{} *{title}*", sign(&letter.message.subject)))];
     blocks.extend(quoted(&clean(&rendered.text)).iter().map(|text| section(text)));
     json!({ "text": subject, "blocks": blocks })
 }
