@@ -196,7 +196,11 @@ async fn a_reload_changes_who_is_told_and_forgets_who_is_gone() {
     running.queue();
     running.channels.send_replace(Arc::new(Channels::resolve(&after).unwrap()));
     until(|| running.outbox().given_up.get("webhook.old") == Some(&1)).await;
-    running.store.with(|store| Ok(store.set_policy(policy(&after)))).unwrap();
+    let told = |store: &mut Store| {
+        store.set_policy(policy(&after));
+        Ok(())
+    };
+    running.store.with(told).unwrap();
     new.status.send_replace(200);
     let last = running.queue();
     until(|| new.keys().contains(&last)).await;

@@ -77,7 +77,7 @@ fn readable(rendered: &Rendered, lean: bool) -> MultiPart {
     let mut related = MultiPart::related().singlepart(encoded(ContentType::TEXT_HTML, html));
     for image in pictures(rendered, lean) {
         let png = ContentType::parse("image/png").unwrap_or(ContentType::TEXT_PLAIN);
-        related = related.singlepart(Attachment::new_inline(token(&image.cid)).body(image.png.clone(), png));
+        related = related.singlepart(Attachment::new_inline(content_id(&image.cid)).body(image.png.clone(), png));
     }
     alternative.multipart(related)
 }
@@ -130,6 +130,11 @@ fn thread_id(letter: &Letter) -> Option<String> {
     };
     let run = letter.incident.as_ref().map(|incident| incident.run.as_str()).or(letter.message.run.as_deref());
     Some(format!("<incident-{id}.{}@soakd.{}>", token(run.unwrap_or("run")), token(&letter.host)))
+}
+
+/// Returns the id that the page shows a picture by.
+fn content_id(cid: &str) -> String {
+    cid.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@')).take(128).collect()
 }
 
 /// Returns what may stand in an id.

@@ -23,11 +23,11 @@ fn mail() -> Mail {
 }
 
 fn rendered(text: &str) -> Rendered {
-    let image = Image { cid: "chart-1".into(), alt: "a chart".into(), png: vec![137; 100] };
+    let image = Image { cid: "chart-1@soakd".into(), alt: "a chart".into(), png: vec![137; 100] };
     Rendered {
         subject: text.into(),
         text: text.into(),
-        html: format!("<p>{text}</p><img src=\"cid:chart-1\">"),
+        html: format!("<p>{text}</p><img src=\"cid:chart-1@soakd\">"),
         images: vec![image],
         report: Some(br#"{"run": 1}"#.to_vec()),
     }
@@ -87,7 +87,8 @@ fn a_repeat_has_the_same_id_and_an_incident_is_one_thread() {
 fn what_is_too_large_is_left_out_and_said() {
     let letter = letter(Subject::Test);
     let mut large = rendered("text");
-    assert!(made(&letter, &large, false).contains("report.json"));
+    let whole = made(&letter, &large, false);
+    assert!(whole.contains("report.json") && whole.contains("Content-ID: <chart-1@soakd>"), "{whole}");
     let lean = made(&letter, &large, true);
     assert!(!lean.contains("report.json") && !lean.contains("image/png") && lean.contains("left out"), "{lean}");
     large.report = Some(vec![b'x'; 3 << 20]);
