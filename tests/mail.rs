@@ -216,6 +216,43 @@ async fn what_waited_for_a_server_arrives_once_and_in_order() {
     }
 }
 
+#[test]
+fn the_command_says_who_got_it_and_what_to_change() {
+    let Some(server) = Smtpd::start() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("right"), PASSWORD).expect("a file");
+    std::fs::write(dir.path().join("wrong"), "not-the-password").expect("a file");
+    let test = |password: &str, args: &[&str]| {
+        let text = format!(
+            "[notify.mail]\nhost = \"localhost\"\nport = {}\nuser = \"{USER}\"\npassword = {{ file = \"{password}\" }}\n\
+             ca_file = \"{}\"\nfrom = \"soakd@{DOMAIN}\"\nto = [\"first@{DOMAIN}\"]\n",
+            server.starttls,
+            server.authority().display()
+        );
+        let file = dir.path().join("soakd.toml");
+        std::fs::write(&file, text).expect("a file");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_soakd"));
+        let done = command.args(["notify", "test", "-c"]).arg(&file).args(args).output().expect("it runs");
+        let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        assert!(!said.contains(PASSWORD) && !said.contains("not-the-password"), "{said}");
+        (done.status.code(), said)
+    };
+    let (code, said) = test("right", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("mail") && said.contains(&format!("delivered to first@{DOMAIN}")), "{said}");
+    let mail = Mail::read(&server.mails("first", 1)[0]);
+    assert!(mail.header("Message-ID").starts_with("<test-") && !mail.text("text/plain").trim().is_empty());
+    let (code, said) = test("wrong", &["--channel", "mail"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("FAILED") && said.contains("notify.mail.password"), "{said}");
+    let (code, said) = test("right", &["--channel", "webhook.none"]);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("there are mail"), "{said}");
+    let (code, said) = test("missing", &[]);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("notify.mail.password: cannot read the secret"), "{said}");
+}
+
 /// Waits until something holds.
 async fn until(mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
