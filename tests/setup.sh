@@ -69,6 +69,28 @@ if ! has_postgresql && ! install_postgresql; then
     lacks "PostgreSQL: the embedded target's PostgreSQL store (Debian: apt-get install postgresql, as root)"
 fi
 
+# A mail server with TLS and logins; the tests run their own beside the system's. Postfix takes the place of another mail
+# server, so that nothing is installed where one would have to go.
+has_postfix() {
+    [ -x /usr/sbin/postfix ] && [ -x /usr/sbin/saslpasswd2 ] && command -v openssl >/dev/null &&
+        compgen -G '/usr/lib/*/sasl2/libplain.so*' >/dev/null
+}
+
+install_postfix() {
+    command -v debconf-set-selections >/dev/null || return 1
+    echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections || return 1
+    install --no-remove postfix sasl2-bin libsasl2-modules openssl
+}
+
+if ! has_postfix && ! install_postfix; then
+    lacks "Postfix with SASL: delivery by mail (Debian: apt-get install postfix sasl2-bin libsasl2-modules openssl, as root)"
+elif [ "$(id -u)" -ne 0 ]; then
+    lacks "root, which Postfix needs: delivery by mail"
+fi
+if ! command -v python3 >/dev/null && ! install python3; then
+    lacks "Python: it reads the mails that were delivered (Debian: apt-get install python3, as root)"
+fi
+
 # Does nothing where the file is there already; else it needs npm.
 fetch_extension() {
     bash "$extension_script" </dev/null && return

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod init;
 pub mod manual;
+pub mod notify;
 pub mod report;
 pub mod run;
 pub mod runs;

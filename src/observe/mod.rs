@@ -3,5 +3,6 @@
 pub mod chart;
 pub mod letter;
 pub mod log_file;
+pub mod notify;
 pub mod progress;
 pub mod report;
