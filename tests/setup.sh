@@ -69,6 +69,10 @@ if ! has_postgresql && ! install_postgresql; then
     lacks "PostgreSQL: the embedded target's PostgreSQL store (Debian: apt-get install postgresql, as root)"
 fi
 
+if ! command -v systemd-analyze >/dev/null && ! install systemd; then
+    lacks "systemd-analyze: the check of the units in make lint (Debian: apt-get install systemd, as root)"
+fi
+
 # Does nothing where the file is there already; else it needs npm.
 fetch_extension() {
     bash "$extension_script" </dev/null && return
