@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use tracing_subscriber::EnvFilter;
 
 use super::EXIT_CONFIG;
 use crate::app;
-use crate::config::run::LogFormat;
 use crate::config::{Config, Loaded, ProviderConfig, Scale, Span, TargetConfig, WorkloadConfig};
 use crate::engine::setup::Setup;
+use crate::observe::log;
 use crate::observe::report::{self, Format};
 use crate::target::embedded::plant::BUGS;
 use crate::target::sync_sql::check_file;
@@ -50,7 +49,7 @@ pub struct RunArgs {
 /// Runs the daemon, prints the report, and returns the exit code of its verdict.
 pub fn run(args: RunArgs) -> anyhow::Result<u8> {
     let Some(setup) = prepare(&args)? else { return Ok(EXIT_CONFIG) };
-    start_log(&setup.config);
+    let _log = log::init(&setup.config.log);
     let state_dir = setup.config.run.state_dir.clone();
     let end = app::daemon(setup, args.fresh, args.plain)?;
     if let Some(snapshot) = &end.snapshot {
@@ -119,14 +118,5 @@ fn demo() -> anyhow::Result<Loaded> {
     match crate::config::table::resolve(&sync.table.clone()) {
         Ok(table) => Ok(Loaded { config, table, origin: "the demonstration".into() }),
         Err(_) => bail!("the built-in table is not valid"),
-    }
-}
-
-fn start_log(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.log.format {
-        LogFormat::Json => log.json().init(),
-        LogFormat::Auto | LogFormat::Text | LogFormat::Journal => log.with_ansi(false).with_target(false).init(),
     }
 }

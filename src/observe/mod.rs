@@ -1,6 +1,7 @@
 //! Readers of what a run leaves: they show, and never change how a cycle runs.
 
 pub mod letter;
+pub mod log;
 pub mod log_file;
 pub mod progress;
 pub mod report;
