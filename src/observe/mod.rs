@@ -5,3 +5,4 @@ pub mod log;
 pub mod log_file;
 pub mod progress;
 pub mod report;
+pub mod systemd;
