@@ -24,7 +24,7 @@ bench: tools ## Measure speed and memory, and print figures against the limits
 deb: tools ## Build the Debian package (target/debian/*.deb)
 	deploy/deb/build.sh
 
-lint: tools ## Check format, lints, and licences and advisories of dependencies
+lint: tools ## Check format, lints, dependencies (licences, advisories), and the systemd units
 	@cargo fmt --version >/dev/null 2>&1 || \
 	    { echo "make lint: rustfmt is missing; install it with: rustup component add rustfmt" >&2; exit 1; }
 	@cargo clippy --version >/dev/null 2>&1 || \
@@ -32,6 +32,7 @@ lint: tools ## Check format, lints, and licences and advisories of dependencies
 	cargo fmt --check || { echo "make lint: put the format right with: cargo fmt" >&2; exit 1; }
 	cargo clippy --locked --all-targets -- -D warnings
 	tests/dependencies.sh
+	tests/systemd.sh
 
 tools:
 	@command -v cargo >/dev/null || \

@@ -90,6 +90,9 @@ fi
 if ! command -v python3 >/dev/null && ! install python3; then
     lacks "Python: it reads the mails that were delivered (Debian: apt-get install python3, as root)"
 fi
+if ! command -v systemd-analyze >/dev/null && ! install systemd; then
+    lacks "systemd-analyze: the check of the units in make lint (Debian: apt-get install systemd, as root)"
+fi
 
 # Does nothing where the file is there already; else it needs npm.
 fetch_extension() {

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use tracing_subscriber::EnvFilter;
 
 use super::EXIT_CONFIG;
 use crate::app::{self, Options};
-use crate::config::run::LogFormat;
 use crate::config::{Config, Loaded, ProviderConfig, Scale, Span, TargetConfig, WorkloadConfig};
+use crate::observe::log;
 use crate::observe::report::{self, Format};
 use crate::target::embedded::plant::BUGS;
 use crate::target::sync_sql::check_file;
@@ -54,7 +53,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<u8> {
     let Some((options, loaded)) = prepare(args)? else { return Ok(EXIT_CONFIG) };
     let mut config = loaded.config.clone();
     options.apply(&mut config);
-    start_log(&config);
+    let _log = log::init(&config.log);
     let ended = app::daemon(options, loaded)?;
     if let Some(snapshot) = ended.snapshot.as_ref().filter(|_| !ended.scheduled) {
         print!("{}", report::render(snapshot, Format::Text));
@@ -131,14 +130,5 @@ fn demo() -> anyhow::Result<Loaded> {
     match crate::config::table::resolve(&sync.table.clone()) {
         Ok(table) => Ok(Loaded::new(config, table, "the demonstration")),
         Err(_) => bail!("the built-in table is not valid"),
-    }
-}
-
-fn start_log(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.log.format {
-        LogFormat::Json => log.json().init(),
-        LogFormat::Auto | LogFormat::Text | LogFormat::Journal => log.with_ansi(false).with_target(false).init(),
     }
 }

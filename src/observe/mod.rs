@@ -2,7 +2,9 @@
 
 pub mod chart;
 pub mod letter;
+pub mod log;
 pub mod log_file;
 pub mod notify;
 pub mod progress;
 pub mod report;
+pub mod systemd;
