@@ -7,6 +7,7 @@ mod error;
 mod incidents;
 mod open;
 mod outbox;
+pub mod retention;
 mod runs;
 mod shared;
 mod snapshot;
