@@ -17,6 +17,7 @@ struct Cli {
 enum Command {
     Run(cli::run::RunArgs),
     Check(cli::check::CheckArgs),
+    Doctor(cli::doctor::DoctorArgs),
     Init(cli::init::InitArgs),
     Report(cli::report::ReportArgs),
     Runs(cli::runs::RunsArgs),
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let result = match args.command {
         Command::Run(args) => cli::run::run(args),
         Command::Check(args) => cli::check::run(args),
+        Command::Doctor(args) => cli::doctor::run(args),
         Command::Init(args) => cli::init::run(args),
         Command::Report(args) => cli::report::run(args),
         Command::Runs(args) => cli::runs::run(args),

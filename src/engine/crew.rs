@@ -113,6 +113,13 @@ impl Crew {
         self.roles.iter().filter(|(_, role)| wanted(**role)).map(|(db, _)| *db).collect()
     }
 
+    /// Returns the workers' process ids by part; one that is just being replaced is left out.
+    pub fn pids(&self) -> Vec<(String, u32)> {
+        let Ok(workers) = self.workers.try_read() else { return Vec::new() };
+        let there = workers.iter().enumerate().filter_map(|(at, worker)| Some((at + 1, worker.as_ref()?.pid)));
+        there.filter(|(_, pid)| *pid != 0).map(|(no, pid)| (format!("worker-{no}"), pid)).collect()
+    }
+
     /// Returns how often workers were started again in this cycle.
     pub fn restarts(&self) -> u32 {
         self.restarts.load(Ordering::Relaxed)

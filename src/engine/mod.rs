@@ -10,6 +10,7 @@ pub mod managed;
 pub mod probe;
 pub mod retry;
 pub mod run;
+pub mod selfcare;
 pub mod service;
 pub mod setup;
 pub mod verify;

@@ -268,6 +268,12 @@ impl Service {
         }
     }
 
+    /// Returns the process id of the embedded target, unless it is just being started again.
+    pub fn pid(&self) -> Option<u32> {
+        let current = self.managed.as_ref()?.current.try_lock().ok()?;
+        current.as_ref().map(|managed| managed.pid).filter(|pid| *pid != 0)
+    }
+
     /// Stops the embedded target.
     pub async fn stop(&self, patience: Duration) {
         if let Some(supervised) = &self.managed {
