@@ -205,7 +205,6 @@ fn measures<'a>(limits: &Limits, health: &'a Health) -> Vec<Measure<'a>> {
             }
             _ => continue,
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
         let descriptors = (usage.descriptors_max as f64 * limits.descriptors) as u64;
         add("own.descriptors", usage.descriptors, descriptors);
     }

@@ -39,7 +39,6 @@ pub fn read(origin: Instant) -> Option<Clocks> {
         let boot = procfs::Uptime::current().ok()?.uptime;
         if begun.elapsed() <= APART_MAX {
             let awake_ms = i64::try_from(begun.duration_since(origin).as_millis()).ok()?;
-            #[expect(clippy::cast_possible_truncation, reason = "an age in milliseconds")]
             return Some(Clocks { wall_ms, boot_ms: (boot * 1000.0) as i64, awake_ms });
         }
     }

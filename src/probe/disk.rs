@@ -66,11 +66,6 @@ pub enum FileSystem {
 pub fn file_system(path: &Path) -> io::Result<FileSystem> {
     let kind = rustix::fs::statfs(path)?.f_type;
     // Magic numbers from the kernel's linux/magic.h; they have 32 bits on every machine.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::unnecessary_cast,
-        reason = "the field is wider on some machines"
-    )]
     let kind = kind as u32;
     Ok(match kind {
         0x0102_1994 => FileSystem::Memory("tmpfs"),

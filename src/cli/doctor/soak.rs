@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What is kept of its last words.
 const WORDS_MAX: u64 = 64 * 1024;
 /// Parts of a configuration that the small soak takes over.
-const SECTIONS: [&str; 7] = ["run", "workload", "target", "provider", "timeouts", "retry", "verify"];
+const SECTIONS: [&str; 6] = ["workload", "target", "provider", "timeouts", "retry", "verify"];
 
 pub(super) fn examine(loaded: &Loaded, args: &DoctorArgs) -> CheckLine {
     let external = match &loaded.config.target {
@@ -158,10 +158,6 @@ fn last_words(mut pipe: impl Read) -> String {
 /// Returns the configuration of the small soak as TOML: the user's own, with a small workload. Secrets stay references.
 fn small(config: &Config, state: &Path) -> anyhow::Result<String> {
     let mut config = config.clone();
-    config.run.name = "doctor".into();
-    config.run.state_dir = state.to_owned();
-    config.run.cycles = Some(1);
-    (config.run.duration, config.run.seed, config.run.databases_per_worker) = (None, None, None);
     config.verify.isolation = true;
     if let TargetConfig::Embedded(embedded) = &mut config.target {
         // A daemon may have the configured one.
@@ -176,6 +172,12 @@ fn small(config: &Config, state: &Path) -> anyhow::Result<String> {
     if matches!(config.provider, ProviderConfig::Native) {
         table.insert("provider".into(), "native".into());
     }
+    // Seed, quiet hours and the like are the real run's own.
+    let run = [("name", "doctor".into()), ("cycles", 1.into()), ("state_dir", state.display().to_string().into())];
+    table.insert(
+        "run".into(),
+        toml::Table::from_iter(run.map(|(key, value): (&str, toml::Value)| (key.to_owned(), value))).into(),
+    );
     table.insert("log".into(), toml::Table::from_iter([("level".to_owned(), "warn".into())]).into());
     toml::to_string(&table).context("writing the configuration of the small soak")
 }
