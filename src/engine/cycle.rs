@@ -93,7 +93,7 @@ impl Stage {
         let Some(verified) = verified else { bail!("verification ended without a result") };
 
         self.enter(run, Phase::Checkpoint, None)?;
-        let (_, errors, steps) = self.ledger.cycle_health();
+        let (errors, steps) = self.ledger.cycle_counts();
         let commits = self.ledger.with(|store| Ok(store.commit_micros()))?;
         let record = CycleRecord {
             cycle,
@@ -104,7 +104,7 @@ impl Stage {
             verify_ms,
             checkpoint_us: commits.saturating_sub(commits_before),
             settle_rounds: settled.rounds,
-            steps: steps.values().sum(),
+            steps,
             steps_planned,
             errors,
             rows_final: verified.rows.values().sum(),
@@ -175,9 +175,9 @@ impl Stage {
                 }
                 _ = sign_of_life.tick() => self.note_alive()?,
                 _ = tick.tick() => {
-                    let (_, errors, steps) = self.ledger.cycle_health();
+                    let (errors, steps_done) = self.ledger.cycle_counts();
                     let rows = self.crew.rows().await;
-                    self.ledger.tell(RunEvent::Progress { steps_done: steps.values().sum(), rows, errors });
+                    self.ledger.tell(RunEvent::Progress { steps_done, rows, errors });
                 }
             }
         }

@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::RunEvent;
 use super::fleet::{Death, News};
+use crate::clock::Clock;
 use crate::model::finding::{Finding, Kind, Side};
 use crate::model::ids::DbNo;
+use crate::model::incident::{ChangeKind, Incident};
 use crate::model::record::LogTail;
 use crate::model::step::StepReport;
-use crate::store::{Store, StoreError};
+use crate::store::{Shared, Store, StoreError};
 
 /// Findings of one cycle that are kept to be judged.
 const CYCLE_FINDINGS_MAX: usize = 1000;
@@ -59,7 +61,8 @@ impl Seen {
 /// The state file of one run, shared by everything that has something to write down.
 pub struct Ledger {
     run: String,
-    store: Mutex<Store>,
+    store: Shared,
+    clock: Clock,
     current: Mutex<Current>,
     logs: Mutex<BTreeMap<DbNo, LogTail>>,
     fatal: Mutex<Option<String>>,
@@ -73,16 +76,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ledger {
-    /// Takes over an open state file for a run.
+    /// Writes down what happens in a run; others may work on the state file at the same time.
     pub fn new(
         run: String,
-        store: Store,
+        store: Shared,
         logs: BTreeMap<DbNo, LogTail>,
         events: broadcast::Sender<RunEvent>,
     ) -> Arc<Self> {
+        let clock = store.with(|store| Ok(store.clock())).unwrap_or_default();
         Arc::new(Self {
             run,
-            store: Mutex::new(store),
+            store,
+            clock,
             current: Mutex::default(),
             logs: Mutex::new(logs),
             fatal: Mutex::default(),
@@ -96,15 +101,40 @@ impl Ledger {
         &self.run
     }
 
-    /// Works on the state file; the caller's thread waits for the disk.
+    /// Works on the state file, and tells what that meant for incidents; the caller's thread waits for the disk.
     pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let result = tokio::task::block_in_place(|| work(&mut lock(&self.store)));
-        if let Err(error) = &result {
-            let mut fatal = lock(&self.fatal);
-            fatal.get_or_insert_with(|| error.to_string());
-            self.broken.cancel();
+        let result = self.store.with(|store| {
+            let out = work(store)?;
+            let changes = store.take_changes();
+            let begun = |what: &ChangeKind| matches!(what, ChangeKind::Opened | ChangeKind::Reopened);
+            if changes.iter().any(|(_, what)| begun(what)) {
+                // Whoever is told of it is to see what the log said at that time.
+                store.record_logs(&self.run, &self.logs())?;
+            }
+            Ok((out, changes))
+        });
+        match result {
+            Ok((out, changes)) => {
+                changes.into_iter().for_each(|(incident, what)| self.tell_change(incident, what));
+                Ok(out)
+            }
+            Err(error) => {
+                lock(&self.fatal).get_or_insert_with(|| error.to_string());
+                self.broken.cancel();
+                Err(error)
+            }
         }
-        result
+    }
+
+    fn tell_change(&self, incident: Incident, what: ChangeKind) {
+        let (id, title) = (incident.id, &incident.title);
+        match &what {
+            ChangeKind::Opened => tracing::error!(incident = id, "incident opened: {title}"),
+            ChangeKind::Reopened => tracing::error!(incident = id, "incident opened again: {title}"),
+            ChangeKind::Renamed { before } => tracing::warn!(incident = id, before, "incident renamed: {title}"),
+            ChangeKind::Resolved => tracing::info!(incident = id, "incident resolved: {title}"),
+        }
+        self.tell(RunEvent::Incident(Box::new(incident), what));
     }
 
     /// Returns why the run must end, if it must.
@@ -134,9 +164,18 @@ impl Ledger {
 
     /// Writes steps down; each counts once, however often it is reported.
     pub fn record_steps(&self, reports: &[StepReport]) -> Result<u64, StoreError> {
-        let counted = self.with(|store| store.record_steps(&self.run, reports))?;
+        let mut reports: Vec<StepReport> = reports.to_vec();
+        for finding in reports.iter_mut().flat_map(|report| &mut report.findings) {
+            finding.at_ms = self.clock.of_system(finding.at_ms);
+        }
+        let counted: Vec<StepReport> =
+            self.with(|store| Ok(store.count_steps(&self.run, &reports)?.into_iter().cloned().collect()))?;
+        let total = counted.len() as u64;
+        if total > 0 {
+            self.tell(RunEvent::Steps(Arc::new(counted)));
+        }
         let mut current = lock(&self.current);
-        for report in reports {
+        for report in &reports {
             if report.cycle != current.cycle || !current.steps.entry(report.db).or_default().note(report.step.no) {
                 continue;
             }
@@ -148,13 +187,16 @@ impl Ledger {
                 self.tell(RunEvent::Finding(Box::new(finding.clone())));
             }
         }
-        Ok(counted)
+        Ok(total)
     }
 
     /// Writes down findings that belong to no step.
-    pub fn record_findings(&self, findings: Vec<Finding>) -> Result<(), StoreError> {
+    pub fn record_findings(&self, mut findings: Vec<Finding>) -> Result<(), StoreError> {
         if findings.is_empty() {
             return Ok(());
+        }
+        for finding in &mut findings {
+            finding.at_ms = self.clock.of_system(finding.at_ms);
         }
         let blob = {
             let mut current = lock(&self.current);
@@ -180,6 +222,12 @@ impl Ledger {
         let current = lock(&self.current);
         let steps = current.steps.iter().map(|(db, seen)| (*db, seen.count)).collect();
         (current.findings.clone(), current.findings_total, steps)
+    }
+
+    /// Returns how many findings and steps the cycle in work has so far.
+    pub fn cycle_counts(&self) -> (u64, u64) {
+        let current = lock(&self.current);
+        (current.findings_total, current.steps.values().map(|seen| seen.count).sum())
     }
 
     /// Returns the cycle in work.

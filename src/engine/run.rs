@@ -21,7 +21,7 @@ use super::worker::protocol::{Command, Reply};
 use crate::config::{differing, flatten};
 use crate::model::record::{EpochRecord, Phase, RunRecord, Snapshot, Versions};
 use crate::model::verdict::Verdict;
-use crate::store::Store;
+use crate::store::{Shared, Store};
 
 /// How a run, or this life of it, ended.
 pub struct RunEnd {
@@ -70,7 +70,7 @@ pub async fn run(
     std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
     let port = store.blob(&record.run, PORT_BLOB)?.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(0);
     let logs = store.snapshot(&record.run)?.map(|s| s.logs).unwrap_or_default();
-    let ledger = Ledger::new(record.run.clone(), store, logs, events);
+    let ledger = Ledger::new(record.run.clone(), Shared::new(store), logs, events);
     ledger.begin_cycle(record.cycle, resumed)?;
     let plan = setup.plan(record.seed);
 

@@ -13,6 +13,7 @@ pub mod journal;
 pub mod message;
 pub mod record;
 pub mod schema;
+pub mod series;
 pub mod status;
 pub mod step;
 pub mod value;

@@ -18,15 +18,15 @@ const THIN_CHECKS: usize = 3;
 const THIN_CHARS: usize = 120;
 
 impl Store {
-    /// Closes a cycle in one transaction: its record, the run's position, the databases' rows. A cycle that is closed already
-    /// is not counted again.
+    /// Closes a cycle in one transaction: its record, the run's position, the databases' rows, and what it means for incidents.
+    /// A cycle that is closed already is not counted again.
     pub fn finish_cycle(
         &mut self,
         run: &RunRecord,
         cycle: &CycleRecord,
         rows_final: &BTreeMap<DbNo, u64>,
     ) -> Result<(), StoreError> {
-        self.write(|txn| {
+        self.write_told(|txn, desk| {
             put_run(txn, run)?;
             let mut progress = progress(txn, &run.run)?;
             if cycle.cycle <= progress.last_closed {
@@ -46,7 +46,8 @@ impl Store {
             }
             prune_steps(txn, &run.run, cycle.cycle)?;
             thin(txn, &run.run, &mut progress)?;
-            put_progress(txn, &run.run, &progress)
+            put_progress(txn, &run.run, &progress)?;
+            desk.close_cycle(txn, &run.run, cycle)
         })
     }
 

@@ -30,6 +30,8 @@ pub enum StoreError {
     BadName { name: String, max: usize },
     #[error("value {name:?} has {bytes} bytes, and at most {max} are kept")]
     TooLarge { name: String, bytes: usize, max: usize },
+    #[error("series {name:?} is one too many: {max} are kept; measure fewer things")]
+    TooManySeries { name: String, max: usize },
     #[error("the state file {} is open for reading only", .file.display())]
     ReadOnly { file: PathBuf },
     #[error("a record of table {table} in the state file {} cannot be read: {source}", .file.display())]
@@ -49,6 +51,7 @@ impl StoreError {
                 | Self::Unfinished { .. }
                 | Self::BadName { .. }
                 | Self::TooLarge { .. }
+                | Self::TooManySeries { .. }
                 | Self::ReadOnly { .. }
         )
     }

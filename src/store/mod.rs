@@ -3,12 +3,14 @@
 //! written in one durable transaction, and no read transaction outlives the call that opened it.
 
 mod cycles;
+mod desk;
 mod error;
 mod incidents;
 mod open;
 mod outbox;
 pub mod retention;
 mod runs;
+mod series;
 mod shared;
 mod snapshot;
 mod steps;
@@ -56,6 +58,10 @@ pub struct Store {
     commit_micros: u64,
     clock: Clock,
     policy: Policy,
+    /// The open incidents as they are in the file; `None` until they are needed, and after a transaction that failed.
+    kept: Option<desk::Kept>,
+    /// True if channels may have been taken out of the settings.
+    channels_changed: bool,
     /// What happened to incidents since it was last asked for.
     changes: Vec<(Incident, ChangeKind)>,
 }
@@ -99,9 +105,15 @@ impl Store {
         self.clock = clock;
     }
 
-    /// Sets who is told of incidents from now on.
+    /// Returns the clock that incidents and messages are timed by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Sets who is told of incidents from now on; what waits for channels that are gone is dropped with the next commit.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+        self.channels_changed = true;
     }
 
     /// Runs `work` in one durable transaction; nothing of it is kept if it fails.

@@ -102,6 +102,8 @@ impl Store {
             commit_micros: 0,
             clock: Clock::default(),
             policy: Policy::default(),
+            kept: None,
+            channels_changed: false,
             changes: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::tables::{self, BLOBS, EPOCHS, PROGRESS, RUNS, checked, key, named};
 use super::{BLOB_BYTES_MAX, EPOCHS_MAX, Progress, Store, StoreError};
+use crate::model::message::Subject;
 use crate::model::record::{EpochRecord, RunRecord};
 
 impl Store {
@@ -25,9 +26,17 @@ impl Store {
         self.write(|txn| put_run(txn, run))
     }
 
-    /// Closes a run: its record must say when and why it ended.
+    /// Closes a run, and queues its summary: its record must say when and why it ended. A run's end resolves no incident.
     pub fn end_run(&mut self, run: &RunRecord) -> Result<(), StoreError> {
-        self.update_run(run)
+        self.write_told(|txn, desk| {
+            let before: Option<RunRecord> = tables::get(&txn.open_table(RUNS)?, RUNS, &key(&run.run, &[]))?;
+            put_run(txn, run)?;
+            let ended_before = before.is_some_and(|before| before.ended_ms.is_some());
+            if desk.policy.summary && !ended_before {
+                desk.queue(txn, Subject::Summary { run: run.run.clone(), ended: true }, Some(&run.run), 0)?;
+            }
+            Ok(())
+        })
     }
 
     /// Returns the newest run that has not ended.

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 use super::{Store, StoreError};
 
 /// An open state file that several parts work on, one at a time.
@@ -16,6 +18,11 @@ impl Shared {
 
     /// Works on the state file; the caller's thread waits for the disk.
     pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        tokio::task::block_in_place(|| work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        let work = || work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        match Handle::try_current() {
+            // Only a runtime with several threads has another one for what waits behind this.
+            Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+            _ => work(),
+        }
     }
 }

@@ -15,14 +15,24 @@ use crate::model::step::StepReport;
 impl Store {
     /// Counts finished steps and their findings in one transaction, and returns how many of them were new.
     pub fn record_steps(&mut self, run: &str, reports: &[StepReport]) -> Result<u64, StoreError> {
+        Ok(self.count_steps(run, reports)?.len() as u64)
+    }
+
+    /// Counts finished steps, their findings and the incidents that these belong to in one transaction, and returns those
+    /// that were new.
+    pub fn count_steps<'a>(
+        &mut self,
+        run: &str,
+        reports: &'a [StepReport],
+    ) -> Result<Vec<&'a StepReport>, StoreError> {
         if reports.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
-        self.write(|txn| {
+        self.write_told(|txn, desk| {
             let mut progress = progress(txn, run)?;
             let fresh = new_steps(txn, run, progress.last_closed, reports)?;
             if fresh.is_empty() {
-                return Ok(0);
+                return Ok(fresh);
             }
             let mut touched: BTreeMap<DbNo, DbSummary> = BTreeMap::new();
             for report in &fresh {
@@ -38,7 +48,9 @@ impl Store {
             put_summaries(txn, run, &touched)?;
             fold(txn, run, &mut progress, fresh.iter().flat_map(|report| &report.findings))?;
             put_progress(txn, run, &progress)?;
-            Ok(fresh.len() as u64)
+            let findings: Vec<Finding> = fresh.iter().flat_map(|report| report.findings.iter().cloned()).collect();
+            desk.add(txn, run, &findings)?;
+            Ok(fresh)
         })
     }
 
@@ -58,12 +70,12 @@ impl Store {
         })
     }
 
-    /// Counts findings that belong to no step; each call counts them anew.
+    /// Counts findings that belong to no step, and the incidents that they belong to; each call counts them anew.
     pub fn record_findings(&mut self, run: &str, findings: &[Finding]) -> Result<(), StoreError> {
         if findings.is_empty() {
             return Ok(());
         }
-        self.write(|txn| {
+        self.write_told(|txn, desk| {
             let mut progress = progress(txn, run)?;
             let mut touched = BTreeMap::new();
             for finding in findings {
@@ -74,7 +86,8 @@ impl Store {
             }
             put_summaries(txn, run, &touched)?;
             fold(txn, run, &mut progress, findings.iter())?;
-            put_progress(txn, run, &progress)
+            put_progress(txn, run, &progress)?;
+            desk.add(txn, run, findings)
         })
     }
 
@@ -83,8 +96,9 @@ impl Store {
         if outages.is_empty() {
             return Ok(());
         }
-        self.write(|txn| {
+        self.write_told(|txn, desk| {
             let mut progress = progress(txn, run)?;
+            desk.note_outages(txn, run, outages, progress.last_closed + 1)?;
             let mut table = txn.open_table(OUTAGES)?;
             for outage in outages {
                 tables::put(&mut table, OUTAGES, &key(run, &[outage.from_ms.max(0) as u64]), outage)?;

@@ -1,7 +1,7 @@
 //! Tables, keys and JSON values. Keys are plain bytes, `run 0x00 number…` with numbers big-endian, so that the order of keys
 //! is the order of numbers and a run is one range.
 
-use redb::{ReadableTable, Table, TableDefinition, TableHandle};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, TableHandle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,6 +9,8 @@ use super::StoreError;
 
 /// A table of JSON values by byte key.
 pub(super) type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
+/// An open table for reading.
+pub(super) type RowsRead = ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// An open table for writing.
 pub(super) type RowsMut<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
 
@@ -79,6 +81,15 @@ pub(super) fn checked(name: &str) -> Result<&str, StoreError> {
     Ok(name)
 }
 
+/// Opens a table for reading; `None` in a file of a format that did not have it yet.
+pub(super) fn if_there(txn: &ReadTransaction, name: Rows) -> Result<Option<RowsRead>, StoreError> {
+    match txn.open_table(name) {
+        Ok(table) => Ok(Some(table)),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Reads one value.
 pub(super) fn get<T: DeserializeOwned>(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
@@ -111,6 +122,7 @@ pub(super) fn number(run: &str, key: &[u8], index: usize) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(at..at + 8)?.try_into().ok()?))
 }
 
-fn parse<T: DeserializeOwned>(name: Rows, bytes: &[u8]) -> Result<T, StoreError> {
+/// Reads a value from its bytes.
+pub(super) fn parse<T: DeserializeOwned>(name: Rows, bytes: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(bytes).map_err(|e| StoreError::record(name.name(), e))
 }

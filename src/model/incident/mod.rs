@@ -1,4 +1,13 @@
-//! Findings with one cause are one incident: opened once, counted, told once, resolved once.
+//! Findings with one cause are one incident: opened once, counted, told once, resolved once. The data is here; `rules` says
+//! which cause something has, `book` which incident it belongs to, and `closing` what the end of a cycle makes of them.
+
+mod amend;
+pub mod book;
+pub mod case;
+mod closing;
+pub mod rules;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +21,12 @@ pub const CAUSES_MAX: usize = 32;
 pub const EVIDENCE_MAX: usize = 20;
 /// Changes that one incident's history keeps.
 pub const HISTORY_MAX: usize = 20;
+/// Characters of a title and of a cause.
+pub const TITLE_CHARS_MAX: usize = 200;
+/// Open incidents; further causes are one incident together.
+pub const OPEN_MAX: usize = 200;
+/// Resolved incidents that are kept.
+pub const RESOLVED_MAX: usize = 500;
 
 /// How much an incident matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,6 +74,7 @@ pub struct Change {
 pub struct Incident {
     /// Counts up within the state file.
     pub id: u64,
+    /// The run that it was last seen in; the cycles below are of this run.
     pub run: String,
     /// The first cause, in words.
     pub title: String,
@@ -68,8 +84,9 @@ pub struct Incident {
     pub causes: BTreeMap<String, u64>,
     pub severity: Severity,
     pub state: IncidentState,
-    /// What was seen first of the cause that the title stands for.
+    /// What was seen first of the cause that the title stands for, since it was last opened.
     pub first: Finding,
+    /// When it was opened for the first time; the history tells of later times.
     pub opened_ms: i64,
     pub last_ms: i64,
     pub resolved_ms: Option<i64>,
