@@ -80,7 +80,7 @@ fn prepare(args: &RunArgs) -> anyhow::Result<Option<Setup>> {
             return Ok(None);
         }
     };
-    let Loaded { mut config, table, origin } = loaded;
+    let Loaded { mut config, table, origin, .. } = loaded;
     if !args.plants.is_empty() && !matches!(config.target, TargetConfig::Embedded(_)) {
         eprintln!("soakd: --plant breaks the embedded target only, and target.cloudsync is configured");
         return Ok(None);
@@ -117,7 +117,7 @@ fn demo() -> anyhow::Result<Loaded> {
     (sync.rows, sync.iterations, sync.databases) = (Some(DEMO.0), Some(DEMO.1), Some(DEMO.2));
     config.log.level = "warn".into();
     match crate::config::table::resolve(&sync.table.clone()) {
-        Ok(table) => Ok(Loaded { config, table, origin: "the demonstration".into() }),
+        Ok(table) => Ok(Loaded::new(config, table, "the demonstration")),
         Err(_) => bail!("the built-in table is not valid"),
     }
 }

@@ -6,18 +6,34 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Config;
+use super::{Config, keys};
 
 /// Keys, or sections ending in a dot, that may change without a new run.
 ///
 /// Where the state is kept, what the run is called and what is logged do not touch what is tested; and a run may be
 /// made longer or shorter while it is under way.
-pub const MAY_CHANGE: &[&str] = &["run.state_dir", "run.name", "run.cycles", "run.duration", "log."];
+pub const MAY_CHANGE: &[&str] = &[
+    "run.state_dir",
+    "run.name",
+    "run.cycles",
+    "run.duration",
+    "run.until",
+    "run.pause",
+    "run.quiet",
+    "run.zone",
+    "run.stop_on_fail",
+    "schedule.",
+    "notify.",
+    "api.",
+    "limits.",
+    "retention.",
+    "log.",
+];
 
 /// Returns key and value of every setting that makes a run what it is.
 pub fn flatten(config: &Config) -> BTreeMap<String, String> {
     let mut flat = everything(config);
-    flat.retain(|key, _| !MAY_CHANGE.iter().any(|may| key == may || (may.ends_with('.') && key.starts_with(may))));
+    flat.retain(|key, _| !keys::covers(MAY_CHANGE, key));
     flat
 }
 

@@ -1,14 +1,16 @@
 //! Reading a configuration: text to checked settings, with everything that is wrong reported at once.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 use super::problem::{ConfigErrors, Problem};
 use super::walk::Walk;
-use super::{Config, ProviderConfig, SecretRef, StoreConfig, TargetConfig, WorkloadConfig, rules, table};
+use super::{Config, ProviderConfig, SecretRef, StoreConfig, TargetConfig, WorkloadConfig, effective, rules, table};
 use crate::model::schema::TableSpec;
 
 /// Largest file that is read, for a configuration as for a table's DDL.
@@ -26,6 +28,22 @@ pub struct Loaded {
     pub table: TableSpec,
     /// The file as the user named it.
     pub origin: String,
+    /// Settings and table of every schedule's runs.
+    pub(super) schedules: BTreeMap<String, (Config, TableSpec)>,
+}
+
+impl Loaded {
+    /// Returns a configuration that no file holds.
+    pub fn new(config: Config, table: TableSpec, origin: &str) -> Self {
+        Self { config, table, origin: origin.into(), schedules: BTreeMap::new() }
+    }
+}
+
+/// Settings and table of one merged tree, and what is wrong across its keys.
+struct Settled {
+    config: Config,
+    table: Option<TableSpec>,
+    problems: Vec<Problem>,
 }
 
 impl Config {
@@ -64,22 +82,60 @@ impl Config {
             return failed(walk.problems);
         }
         walk.section("", tree.get_mut());
-        let mut config = match Config::deserialize(Deserializer::from(tree)) {
-            Ok(config) => config,
-            Err(error) => {
-                let line = walk.line_at(error.span().map_or(0, |span| span.start));
-                walk.report(line, "", error.message().replace('\n', ", "), "");
+        let overrides = effective::take(tree.get_mut());
+        let whole = tree.clone();
+        let base = directory(origin);
+        let settled = match settle(tree, &walk.lines, &walk.problems, &base, rules::check) {
+            Ok(settled) => settled,
+            Err((at, message)) => {
+                walk.report(walk.line_at(at), "", message, "");
                 return failed(walk.problems);
             }
         };
-        let more = rules::check(&config, &walk.lines, &walk.problems);
-        walk.problems.extend(more);
-        anchor(&mut config, &directory(origin));
-        match resolve_table(&mut config, &mut walk) {
-            Some(table) if walk.problems.is_empty() => Ok(Loaded { config, table, origin: origin.into() }),
+        let mut schedules = BTreeMap::new();
+        let mut problems = settled.problems.clone();
+        for (name, own) in overrides {
+            let mut tree = whole.clone();
+            effective::merge(tree.get_mut(), own);
+            let lines = effective::lines(&walk.lines, &name);
+            let found = effective::found(&walk.problems, &name);
+            // What does not deserialize was refused, and stood in the file as a whole or was taken out by the walk.
+            let Ok(run) = settle(tree, &lines, &found, &base, rules::check_scheduled) else { continue };
+            let same = |one: &Problem| settled.problems.iter().any(|p| p.key == one.key && p.message == one.message);
+            let new = run.problems.into_iter().filter(|problem| !same(problem));
+            problems.extend(new.map(|problem| effective::own(problem, &name, &walk.lines)));
+            schedules.extend(run.table.map(|table| (name, (run.config, table))));
+        }
+        walk.problems.extend(problems);
+        match settled.table {
+            Some(table) if walk.problems.is_empty() => {
+                Ok(Loaded { config: settled.config, table, origin: origin.into(), schedules })
+            }
             _ => failed(walk.problems),
         }
     }
+}
+
+/// The rules across keys that a tree must keep.
+type Check = fn(&Config, &BTreeMap<String, usize>, &[Problem]) -> Vec<Problem>;
+
+/// Turns a walked tree into settings; the error is an offset in the file and what is wrong there.
+fn settle(
+    tree: Spanned<DeTable<'_>>,
+    lines: &BTreeMap<String, usize>,
+    found: &[Problem],
+    base: &Path,
+    check: Check,
+) -> Result<Settled, (usize, String)> {
+    let mut config = Config::deserialize(Deserializer::from(tree))
+        .map_err(|error| (error.span().map_or(0, |span| span.start), error.message().replace('\n', ", ")))?;
+    let mut problems = check(&config, lines, found);
+    anchor(&mut config, base);
+    const SECTION: &str = "workload.sync.table";
+    // A table of which a key was refused already is not looked at.
+    let refused = found.iter().chain(&problems).any(|problem| problem.key.starts_with(SECTION));
+    let table = if refused { None } else { resolve_table(&mut config, SECTION, lines, &mut problems) };
+    Ok(Settled { config, table, problems })
 }
 
 /// Returns the absolute directory of the configuration file.
@@ -95,6 +151,17 @@ fn anchor(config: &mut Config, base: &Path) {
             *path = base.join(&*path);
         }
     };
+    let notify = &mut config.notify;
+    for webhook in notify.webhook.values_mut() {
+        webhook.secret_address.iter_mut().chain(&mut webhook.token).for_each(anchor_secret);
+    }
+    notify.ping.iter_mut().flat_map(|ping| &mut ping.secret_address).for_each(anchor_secret);
+    if let Some(mail) = &mut notify.mail {
+        mail.password.iter_mut().for_each(anchor_secret);
+        mail.ca_file.iter_mut().for_each(|path| *path = base.join(&*path));
+    }
+    config.api.token.iter_mut().for_each(anchor_secret);
+    config.api.socket.iter_mut().for_each(|path| *path = base.join(&*path));
     match &mut config.target {
         TargetConfig::Cloudsync(service) => service.api_key.iter_mut().for_each(anchor_secret),
         TargetConfig::Embedded(embedded) => {
@@ -112,33 +179,35 @@ fn anchor(config: &mut Config, base: &Path) {
     }
 }
 
-/// Resolves the table, and notes what is wrong with it; skipped when one of its keys was refused already.
-fn resolve_table(config: &mut Config, walk: &mut Walk) -> Option<TableSpec> {
-    const SECTION: &str = "workload.sync.table";
-    if walk.problems.iter().any(|problem| problem.key.starts_with(SECTION)) {
-        return None;
-    }
+/// Resolves the table, and notes what is wrong with it.
+fn resolve_table(
+    config: &mut Config,
+    section: &str,
+    lines: &BTreeMap<String, usize>,
+    problems: &mut Vec<Problem>,
+) -> Option<TableSpec> {
+    let mut report = |name: &str, message: String, allowed: String| {
+        let key = format!("{section}.{name}");
+        problems.push(Problem { line: effective::line_of(lines, &key), key, message, allowed });
+    };
     let WorkloadConfig::Sync(sync) = &mut config.workload;
     let source = if sync.table.ddl_file.is_some() { "ddl_file" } else { "ddl" };
     if let Some(path) = sync.table.ddl_file.take() {
         match read_bounded(&path) {
             Ok(text) => sync.table.ddl = Some(text),
             Err(why) => {
-                let line = walk.lines.get("workload.sync.table.ddl_file").copied().unwrap_or(0);
                 let message = format!("{} cannot be read: {why}", path.display());
-                walk.report(line, "workload.sync.table.ddl_file", message, "a file with one CREATE TABLE statement");
+                report("ddl_file", message, "a file with one CREATE TABLE statement".into());
                 return None;
             }
         }
     }
     match table::resolve(&sync.table) {
         Ok(table) => Some(table),
-        Err(problems) => {
-            for problem in problems {
+        Err(found) => {
+            for problem in found {
                 let name = if problem.key == "ddl" { source } else { problem.key };
-                let key = format!("{SECTION}.{name}");
-                let line = walk.lines.get(&key).or_else(|| walk.lines.get(SECTION)).copied().unwrap_or(0);
-                walk.report(line, &key, problem.message, problem.allowed);
+                report(name, problem.message, problem.allowed);
             }
             None
         }

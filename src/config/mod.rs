@@ -2,12 +2,15 @@
 //!
 //! One small file per section. Nothing here opens a socket or a database; `soakd check` does that with what is read here.
 
+pub mod cron;
 pub mod daemon;
+mod effective;
 pub mod flat;
 pub mod keys;
 pub mod load;
 pub mod notify;
 pub mod problem;
+pub mod quiet;
 mod rules;
 pub mod run;
 pub mod schedule;
@@ -16,8 +19,10 @@ pub mod sync;
 pub mod table;
 pub mod target;
 pub mod units;
+pub mod until;
 mod value;
 mod walk;
+pub mod zone;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,10 @@
 //! Rules that concern several keys at once. Pure: they see a configuration and which keys the file holds.
 
+mod daemon;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::effective::line_of;
 use super::problem::Problem;
 use super::{Config, Mode, ProviderConfig, Scale, SyncConfig, TargetConfig, WorkloadConfig};
 
@@ -15,34 +18,50 @@ struct Rules<'a> {
 
 /// Checks all rules across keys; `lines` holds the line of every key that the file has, `found` what is wrong already.
 pub(super) fn check(config: &Config, lines: &BTreeMap<String, usize>, found: &[Problem]) -> Vec<Problem> {
-    let refused = found.iter().map(|problem| problem.key.as_str()).collect();
-    let mut rules = Rules { lines, refused, problems: Vec::new() };
-    let WorkloadConfig::Sync(sync) = &config.workload;
-    rules.scale(sync);
-    rules.mode(sync);
-    rules.table(sync);
-    rules.target(config, sync);
-    rules.retry(config);
+    let mut rules = Rules::new(lines, found);
+    rules.run(config);
+    rules.daemon(config);
     rules.problems
 }
 
-impl Rules<'_> {
+/// Checks the rules of one schedule's runs, whose own keys are laid over the file's.
+pub(super) fn check_scheduled(config: &Config, lines: &BTreeMap<String, usize>, found: &[Problem]) -> Vec<Problem> {
+    let mut rules = Rules::new(lines, found);
+    rules.run(config);
+    if !["run.cycles", "run.duration", "run.until"].iter().any(|key| rules.has(key)) {
+        rules.report(
+            "run.cycles",
+            "the schedule's runs would never end, and no later one could begin",
+            "cycles, duration or until, under [run] or in the schedule's own run section",
+        );
+    }
+    rules.problems
+}
+
+impl<'a> Rules<'a> {
+    fn new(lines: &'a BTreeMap<String, usize>, found: &'a [Problem]) -> Self {
+        let refused = found.iter().map(|problem| problem.key.as_str()).collect();
+        Self { lines, refused, problems: Vec::new() }
+    }
+
+    /// Checks the rules that every run must keep.
+    fn run(&mut self, config: &Config) {
+        let WorkloadConfig::Sync(sync) = &config.workload;
+        self.scale(sync);
+        self.mode(sync);
+        self.table(sync);
+        self.target(config, sync);
+        self.retry(config);
+        self.quiet("run.quiet", &config.run.quiet);
+    }
+
     fn has(&self, key: &str) -> bool {
         self.lines.contains_key(key)
     }
 
     /// Notes a problem at the line of the key, or of the nearest section around it that the file has.
     fn report(&mut self, key: &str, message: impl Into<String>, allowed: impl Into<String>) {
-        let mut at = key;
-        let line = loop {
-            if let Some(line) = self.lines.get(at) {
-                break *line;
-            }
-            match at.rsplit_once('.') {
-                Some((section, _)) => at = section,
-                None => break 0,
-            }
-        };
+        let line = line_of(self.lines, key);
         self.problems.push(Problem { line, key: key.into(), message: message.into(), allowed: allowed.into() });
     }
 

@@ -92,6 +92,11 @@ pub struct Bytes(u64);
 const SIZES: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 impl Bytes {
+    /// Returns a number of bytes.
+    pub const fn new(n: u64) -> Self {
+        Self(n)
+    }
+
     /// Returns a number of mebibytes.
     pub const fn mib(n: u64) -> Self {
         Self(n << 20)

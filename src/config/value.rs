@@ -1,9 +1,15 @@
 //! The check of one value against its kind. Pure; says what is wrong, never what a secret is.
 
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use lettre::message::Mailbox;
 use toml::de::DeValue;
 
 use super::keys::{Kind, OPTIONAL_OPERATIONS};
-use super::units::Span;
+use super::quiet::QuietHours;
+use super::units::{Bytes, Span};
+use super::{cron, until, zone};
 
 /// Describes a value by its type, and shows it where it is short and certainly no secret.
 pub(super) fn found(value: &DeValue<'_>) -> String {
@@ -54,11 +60,31 @@ pub(super) fn check(kind: Kind, value: &DeValue<'_>) -> Result<(), String> {
             let n = short(&n.to_string());
             Err(format!("{n} has no unit; write a time in quotes such as \"{n}s\""))
         }
+        (Kind::Size(min, max), DeValue::String(text)) => check_size(text, min, max),
+        (Kind::Size(..), DeValue::Integer(n)) => {
+            let n = short(&n.to_string());
+            Err(format!("{n} has no unit; write a size in quotes such as \"{n}MiB\""))
+        }
+        (Kind::Cron, DeValue::String(text)) => cron::parse(text).map(drop),
+        (Kind::Zone, DeValue::String(text)) => zone::parse(text).map(drop),
+        (Kind::Until, DeValue::String(text)) => until::parse(text, chrono_tz::UTC).map(drop),
+        (Kind::Until, DeValue::Datetime(_)) => Err("a date stands without quotes; put it in quotes".into()),
+        (Kind::Quiet, DeValue::Array(items)) => check_list(items, 0..=32, |text| QuietHours::parse(text).map(drop)),
+        (Kind::Host, DeValue::String(text)) => check_host(text),
+        (Kind::Address, DeValue::String(text)) => check_address(text),
+        (Kind::Mailbox, DeValue::String(text)) => check_mailbox(text),
+        (Kind::Mailboxes, DeValue::Array(items)) => check_list(items, 1..=50, check_mailbox),
+        (Kind::Quiet | Kind::Mailboxes, DeValue::String(_)) => {
+            Err("a text stands where a list is due; put it in brackets".into())
+        }
         (Kind::Choice(choices), DeValue::String(text)) if !choices.contains(&text.as_ref()) => {
             Err(format!("\"{}\" is not one of the choices", short(text).escape_debug()))
         }
         (Kind::Choice(_), DeValue::String(_)) => Ok(()),
-        (Kind::Choices(choices), DeValue::Array(items)) => check_choices(items, choices),
+        (Kind::Choices(choices), DeValue::Array(items)) => check_list(items, 0..=choices.len(), |text| {
+            let known = choices.contains(&text);
+            known.then_some(()).ok_or_else(|| format!("\"{}\" is not one of the choices", short(text).escape_debug()))
+        }),
         (Kind::Level, DeValue::String(text)) => check_level(text),
         (Kind::Sha256, DeValue::String(text)) => {
             let good = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
@@ -68,18 +94,23 @@ pub(super) fn check(kind: Kind, value: &DeValue<'_>) -> Result<(), String> {
     }
 }
 
-/// Checks a list of words.
-fn check_choices(items: &toml::de::DeArray<'_>, choices: &[&str]) -> Result<(), String> {
+/// Checks a list of texts, each by itself.
+fn check_list(
+    items: &toml::de::DeArray<'_>,
+    count: RangeInclusive<usize>,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<(), String> {
     for item in items.iter() {
         match item.get_ref() {
-            DeValue::String(text) if choices.contains(&text.as_ref()) => {}
-            DeValue::String(text) => {
-                return Err(format!("\"{}\" is not one of the choices", short(text).escape_debug()));
-            }
-            other => return Err(format!("{} stands in the list where a word is due", found(other))),
+            DeValue::String(text) => check(text)?,
+            other => return Err(format!("{} stands in the list where a text is due", found(other))),
         }
     }
-    Ok(())
+    match items.len() {
+        0 if !count.contains(&0) => Err("the list is empty".into()),
+        len if !count.contains(&len) => Err(format!("{len} entries are too many")),
+        _ => Ok(()),
+    }
 }
 
 /// Checks the SQL of one operation; the error says what is wrong and what is allowed.
@@ -138,6 +169,65 @@ fn check_time(text: &str, min: u64, max: u64) -> Result<(), String> {
     } else {
         Ok(())
     }
+}
+
+fn check_size(text: &str, min: u64, max: u64) -> Result<(), String> {
+    let shown = short(text);
+    let shown = shown.escape_debug();
+    let size = Bytes::parse(text).map_err(|why| format!("\"{shown}\" is no size: {why}"))?;
+    if size < Bytes::new(min) {
+        Err(format!("\"{shown}\" is too small"))
+    } else if size > Bytes::new(max) {
+        Err(format!("\"{shown}\" is too large"))
+    } else {
+        Ok(())
+    }
+}
+
+fn check_host(text: &str) -> Result<(), String> {
+    let label = |label: &str| {
+        let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        (1..=63).contains(&label.len()) && inner && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if text.parse::<IpAddr>().is_ok() {
+        Ok(())
+    } else if text.contains('@') || text.contains('/') {
+        Err("an address stands where only the name of the machine is due".into())
+    } else if text.contains(':') {
+        Err("the name of the machine has a port behind it; that belongs under port".into())
+    } else if text.len() > 253 || !text.trim_end_matches('.').split('.').all(label) {
+        Err(format!("\"{}\" is no name of a machine", short(text).escape_debug()))
+    } else {
+        Ok(())
+    }
+}
+
+fn check_address(text: &str) -> Result<(), String> {
+    let shown = short(text);
+    let shown = shown.escape_debug();
+    if text.parse::<SocketAddr>().is_ok() {
+        Ok(())
+    } else if text.parse::<IpAddr>().is_ok() {
+        Err(format!("\"{shown}\" has no port"))
+    } else {
+        Err(format!("\"{shown}\" is no IP address with a port; names such as localhost are not looked up here"))
+    }
+}
+
+/// Checks a mail address; control characters would be a way into the mail's headers.
+fn check_mailbox(text: &str) -> Result<(), String> {
+    let shown = if text.chars().count() > 60 { short(text) } else { text.to_owned() };
+    let shown = shown.escape_debug();
+    if text.chars().any(char::is_control) {
+        return Err(format!("the mail address \"{shown}\" holds a control character"));
+    }
+    if text.len() > 320 {
+        return Err(format!("the mail address \"{shown}\" is too long"));
+    }
+    text.parse::<Mailbox>().map(drop).map_err(|why| {
+        let why = why.to_string();
+        format!("\"{shown}\" is no mail address: {}", why.lines().next().unwrap_or_default().to_lowercase())
+    })
 }
 
 fn check_level(text: &str) -> Result<(), String> {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::keys::{self, Kind, SECRET_FORMS};
 use super::problem::Problem;
@@ -15,6 +15,9 @@ use super::value;
 
 /// Sections of which a file names exactly one entry.
 const ONE_OF: &[&str] = &["workload", "target", "provider"];
+
+/// Most sections of one kind that people name themselves.
+const MAX_NAMED: usize = 100;
 
 /// Where keys stand in the file, and what was wrong with them.
 pub(super) struct Walk {
@@ -45,6 +48,11 @@ impl Walk {
     /// Checks a section and takes out what is wrong in it.
     pub(super) fn section<'i>(&mut self, path: &str, table: &mut DeTable<'i>) {
         let named = table.len();
+        if keys::is_named(path) && named > MAX_NAMED {
+            let line = self.lines.get(path).copied().unwrap_or(0);
+            self.report(line, path, format!("{named} sections are too many"), format!("up to {MAX_NAMED}"));
+            table.clear();
+        }
         let mut entries: Vec<_> = std::mem::take(table).into_iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         for (key, mut entry) in entries {
@@ -63,6 +71,12 @@ impl Walk {
     }
 
     fn entry(&mut self, section: &str, name: &str, full: &str, line: usize, value: &mut DeValue<'_>) -> bool {
+        // A quoted key may hold a dot; it would look like a key in a section.
+        if name.contains('.') || (keys::is_named(section) && !keys::is_name(name)) {
+            let message = format!("\"{}\" is no name for a key or section", name.escape_debug());
+            self.report(line, full, message, "1 to 40 characters of a-z, 0-9, _ and -");
+            return false;
+        }
         if keys::is_section(full) {
             if let DeValue::Table(table) = value {
                 self.section(full, table);
@@ -120,22 +134,18 @@ impl Walk {
 
     /// Reports required keys that are absent, and puts a stand-in where one is, so that the rest can be checked.
     fn fill_required(&mut self, path: &str, table: &mut DeTable<'_>) {
-        for key in keys::KEYS.iter().filter(|key| key.required) {
-            let Some((section, name)) = key.path.rsplit_once('.') else { continue };
-            if section != path {
-                continue;
-            }
-            if !self.lines.contains_key(key.path) {
+        for (name, key) in keys::required_in(path) {
+            let full = format!("{path}.{name}");
+            if !self.lines.contains_key(&full) {
                 let line = self.lines.get(path).copied().unwrap_or(0);
-                self.report(
-                    line,
-                    key.path,
-                    "the key is missing, and its section makes no sense without it",
-                    key.kind.allowed(),
-                );
+                let message = "the key is missing, and its section makes no sense without it";
+                self.report(line, &full, message, key.kind.allowed());
             }
             if !table.keys().any(|have| have.get_ref() == name) {
-                let stand_in = DeValue::String(Cow::Borrowed("missing"));
+                let stand_in = match key.kind {
+                    Kind::Mailboxes => DeValue::Array(DeArray::new()),
+                    _ => DeValue::String(Cow::Borrowed("missing")),
+                };
                 table.insert(Spanned::new(0..0, Cow::Borrowed(name)), Spanned::new(0..0, stand_in));
             }
         }
