@@ -3,6 +3,7 @@
 pub mod check;
 pub mod doctor;
 pub mod init;
+pub mod notify;
 pub mod report;
 pub mod run;
 pub mod runs;

@@ -1,6 +1,8 @@
 //! Readers of what a run leaves: they show, and never change how a cycle runs.
 
+pub mod chart;
 pub mod letter;
 pub mod log_file;
+pub mod notify;
 pub mod progress;
 pub mod report;
