@@ -1,5 +1,6 @@
 //! `soakd doctor` on a machine that is fit, and with each trouble planted on its own.
 
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -171,6 +172,38 @@ fn a_damaged_state_file_fails_and_a_linked_one_is_read() {
     symlink(dir.path().join("elsewhere"), state.join("soakd.redb")).unwrap();
     let found = Found::of(&mut doctor(&[], &config, &[]));
     assert_eq!((found.code, found.named("failed")), (Some(1), vec!["state file"]), "{:?}", found.checks);
+}
+
+#[test]
+fn whoever_is_to_be_told_is_told_or_the_line_says_why_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let hook = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let more = format!(
+        "[notify.mail]\nhost = \"127.0.0.1\"\nport = 1\nsecurity = \"none\"\nfrom = \"soakd@example.org\"\n\
+         to = [\"ops@example.org\"]\ntimeout = \"2s\"\n[notify.webhook.chat]\naddress = \"http://{}/hook\"\n",
+        hook.local_addr().unwrap()
+    );
+    let config = configuration(dir.path(), &more);
+    let skipped = Found::of(&mut doctor(&[], &config, &["--no-mail"]));
+    assert_eq!((skipped.code, skipped.named("skipped")), (Some(0), vec!["mail"]), "{:?}", skipped.checks);
+    let answered = std::thread::spawn(move || {
+        let (mut stream, _) = hook.accept().unwrap();
+        let mut request = [0; 65536];
+        let mut read = 0;
+        // The body's end is known by its length alone; what is asked for is in the first bytes.
+        while !request[..read].windows(4).any(|end| end == b"\r\n\r\n") {
+            read += stream.read(&mut request[read..]).unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        // The rest of the body, so that the connection is not reset under the answer.
+        let _ = stream.read_to_end(&mut Vec::new());
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    });
+    let found = Found::of(&mut doctor(&[], &config, &[]));
+    assert_eq!((found.code, found.named("failed")), (Some(1), vec!["mail"]), "{:?}", found.checks);
+    assert!(found.says("mail").contains("127.0.0.1"), "{:?}", found.checks);
+    assert!(found.says("webhook").contains("webhook.chat: delivered"), "{:?}", found.checks);
+    assert!(answered.join().unwrap().starts_with("POST /hook"));
 }
 
 #[test]

@@ -95,7 +95,9 @@ fn start(state_dir: &Path, parts: Vec<(String, u32)>, machine: impl Machine) -> 
         clock: Clock::default(),
         limits: watched::channel(limits).1,
         parts: Box::new(move || parts.clone()),
-        series: Box::new(move |_, values| series.lock().unwrap().extend(values.iter().cloned())),
+        series: Box::new(move |_, values| {
+            series.lock().unwrap().extend(values.iter().map(|(name, value)| ((*name).to_owned(), *value)))
+        }),
         listener: told.listener(),
         events,
         pause,

@@ -20,11 +20,7 @@ impl Store {
 
     /// Counts finished steps, their findings and the incidents that these belong to in one transaction, and returns those
     /// that were new.
-    pub fn count_steps<'a>(
-        &mut self,
-        run: &str,
-        reports: &'a [StepReport],
-    ) -> Result<Vec<&'a StepReport>, StoreError> {
+    pub fn count_steps<'a>(&mut self, run: &str, reports: &'a [StepReport]) -> Result<Vec<&'a StepReport>, StoreError> {
         if reports.is_empty() {
             return Ok(Vec::new());
         }

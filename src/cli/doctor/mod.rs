@@ -57,7 +57,8 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<u8> {
     };
     // An error means that a provider is installed already, which is all that is needed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Rendering a message takes a while and steps aside for others, which one thread alone cannot.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut out = std::io::stdout();
     let mut lines: Vec<CheckLine> = Vec::new();
     let mut say = |more: Vec<CheckLine>| -> anyhow::Result<()> {
@@ -75,7 +76,7 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<u8> {
     say(state::examine(&loaded.config))?;
     say(machine::limits(&loaded.config))?;
     say(runtime.block_on(check::examine_target(&loaded)))?;
-    say(runtime.block_on(mail::examine(&loaded.config, args.no_mail)))?;
+    say(runtime.block_on(mail::examine(&loaded.config.notify, &loaded.origin, args.no_mail)))?;
     say(vec![soak::examine(&loaded, &args)])?;
     // Last, so that a jump during all of this is seen.
     say(vec![runtime.block_on(machine::clock(watch, &loaded.config))])?;

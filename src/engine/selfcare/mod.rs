@@ -19,8 +19,8 @@ use crate::model::finding::Finding;
 use crate::model::status::Health;
 use look::{Look, Machine, Sampler};
 
-/// Workers whose memory is kept as a series of its own.
-const SERIES_MAX: usize = 64;
+/// Parts whose memory is kept as a series of its own: the state file takes a bounded number of names in all.
+const SERIES_MAX: usize = 32;
 
 /// Who is told of what is found about soakd itself.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ pub struct Listener {
 }
 
 /// Writes down measured values by name, at a time of the daemon's clock.
-pub type Series = Box<dyn Fn(i64, &[(String, f64)]) + Send + Sync>;
+pub type Series = Box<dyn Fn(i64, &[(&str, f64)]) + Send + Sync>;
 /// Returns the processes that there are besides the daemon: part and process id.
 pub type Parts = Box<dyn Fn() -> Vec<(String, u32)> + Send + Sync>;
 
@@ -105,7 +105,9 @@ fn tell(wires: &Wires, own: &mut Own, look: Look) {
     if changed && pause.is_none() {
         tracing::info!(free_mib = look.health.disk_free_bytes >> 20, "there is enough free space again");
     }
-    (wires.series)(look.health.at_ms, &series(&look));
+    let series = series(&look);
+    let named: Vec<(&str, f64)> = series.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    (wires.series)(look.health.at_ms, &named);
     if !findings.is_empty() {
         (wires.listener.findings)(findings);
     }

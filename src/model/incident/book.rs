@@ -155,7 +155,8 @@ impl Book {
         }
         let shallow = |case: &&Case| case.depth < sight.depth && case.depth != Depth::Own;
         if sight.depth >= Depth::Outage
-            && let Some(case) = self.open.values().filter(shallow).find(|c| cx.window.covers(sight.finding.at_ms, c.since_ms))
+            && let Some(case) =
+                self.open.values().filter(shallow).find(|c| cx.window.covers(sight.finding.at_ms, c.since_ms))
         {
             let id = case.incident.id;
             self.rename(cx, id, sight);

@@ -25,7 +25,9 @@ impl Book {
                 self.unproven(cx, cycle, check);
             }
         }
-        if matches!(cycle.verdict, Verdict::Inconclusive | Verdict::Aborted) && self.seen_in(cx.run, cycle.cycle).next().is_none() {
+        if matches!(cycle.verdict, Verdict::Inconclusive | Verdict::Aborted)
+            && self.seen_in(cx.run, cycle.cycle).next().is_none()
+        {
             let whole = CheckResult {
                 check: "cycle".into(),
                 verdict: Some(cycle.verdict),
@@ -53,7 +55,8 @@ impl Book {
     fn failed(&mut self, cx: &mut Context<'_>, cycle: &CycleRecord, check: &CheckResult) {
         let cause = check_cause(&check.check, &check.summary);
         let mut sight = Sight::of_check(check, cause, Severity::Failure, (cx.now_ms, cycle.cycle));
-        let after = self.seen_in(cx.run, cycle.cycle).filter(|case| case.depth >= Depth::Outage).min_by_key(|c| c.incident.id);
+        let after =
+            self.seen_in(cx.run, cycle.cycle).filter(|case| case.depth >= Depth::Outage).min_by_key(|c| c.incident.id);
         if let Some(root) = after {
             sight.evidence.push(format!("after incident {}: {}", root.incident.id, root.incident.title));
         }
@@ -95,9 +98,8 @@ impl Book {
 
     fn count_clean(&mut self, cx: &Context<'_>, cycle: &CycleRecord, resolve_after: u32) {
         let seen: Vec<u64> = self.seen_in(cx.run, cycle.cycle).map(|case| case.incident.id).collect();
-        let clean = |case: &&Case| {
-            !seen.contains(&case.incident.id) && proves_clean(case.incident.causes.keys(), cycle)
-        };
+        let clean =
+            |case: &&Case| !seen.contains(&case.incident.id) && proves_clean(case.incident.causes.keys(), cycle);
         let clean: Vec<u64> = self.open.values().filter(clean).map(|case| case.incident.id).collect();
         for id in clean {
             if self.count_one(id) >= resolve_after.max(1) {

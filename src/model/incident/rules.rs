@@ -189,7 +189,9 @@ pub fn check_in(cause: &str) -> Option<&str> {
 /// Returns one line of evidence about a finding.
 pub fn line(finding: &Finding) -> String {
     let mut place = String::new();
-    for (name, number) in [("DB", finding.db), ("user ", finding.user), ("iter ", finding.iter), ("step ", finding.step)] {
+    for (name, number) in
+        [("DB", finding.db), ("user ", finding.user), ("iter ", finding.iter), ("step ", finding.step)]
+    {
         if let Some(number) = number {
             place.push_str(&format!("[{name}{number}]"));
         }
