@@ -21,6 +21,7 @@ pub(crate) fn letter(key: &str, subject: Subject) -> Letter {
         zone: chrono_tz::Tz::UTC,
         host: "box.example".to_owned(),
         config: "soakd.toml".to_owned(),
+        state_dir: "/var/lib/soakd".to_owned(),
         incident: None,
         incidents: Vec::new(),
         snapshot: None,
@@ -72,7 +73,7 @@ pub(crate) fn incident(key: &str, title: &str) -> Letter {
     letter.incident = Some(incident);
     letter.snapshot = Some(snapshot());
     let points = (0..60).map(|n| (MADE_MS - (60 - n) * 60_000, 1e8 + n as f64 * 1e5)).collect();
-    letter.series = BTreeMap::from([("memory.target".to_owned(), points)]);
+    letter.series = BTreeMap::from([("rss.target".to_owned(), points)]);
     letter
 }
 

@@ -15,6 +15,11 @@ const INCIDENTS_MAX: usize = 100;
 /// How far back a summary looks for incidents that are resolved already.
 const SUMMARY_BACK_MS: i64 = 24 * 3600 * 1000;
 
+/// How far back the charts of a letter go.
+const SERIES_BACK_MS: i64 = 24 * 3600 * 1000;
+const SERIES_MAX: usize = 32;
+const POINTS_MAX: usize = 600;
+
 /// Where letters come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
@@ -57,10 +62,11 @@ pub fn gather(
         zone,
         host: origin.host.clone(),
         config: origin.config.clone(),
+        state_dir: store.file().parent().map(|dir| dir.display().to_string()).unwrap_or_default(),
         incident,
         incidents: concerned(store, &message)?,
         snapshot,
-        series: BTreeMap::new(),
+        series: measured(store, clock.now_ms())?,
         faults: Vec::new(),
         outbox: store.outbox_state()?,
         message,
@@ -84,6 +90,21 @@ fn concerned(store: &Store, message: &Message) -> Result<Vec<Incident>, StoreErr
     Ok(incidents)
 }
 
+/// Returns what was measured in the last day, thinned to what a chart can show.
+fn measured(store: &Store, now_ms: i64) -> Result<BTreeMap<String, Vec<(i64, f64)>>, StoreError> {
+    let mut series = BTreeMap::new();
+    for name in store.series_names()?.into_iter().take(SERIES_MAX) {
+        let points = store.series(&name, now_ms.saturating_sub(SERIES_BACK_MS), now_ms.saturating_add(1))?;
+        let stride = points.len().div_ceil(POINTS_MAX).max(1);
+        // From the end: the newest point is always shown.
+        let mut thinned: Vec<(i64, f64)> =
+            points.iter().rev().step_by(stride).map(|(at, mean, ..)| (*at, *mean)).collect();
+        thinned.reverse();
+        series.insert(name, thinned);
+    }
+    Ok(series)
+}
+
 /// Returns a letter that only shows that letters arrive.
 pub fn test_letter(now_ms: i64, zone: Tz, origin: &Origin) -> Letter {
     let key = format!("test-{}", uuid::Uuid::now_v7().simple());
@@ -101,6 +122,7 @@ pub fn test_letter(now_ms: i64, zone: Tz, origin: &Origin) -> Letter {
         zone,
         host: origin.host.clone(),
         config: origin.config.clone(),
+        state_dir: String::new(),
         incident: None,
         incidents: Vec::new(),
         snapshot: None,

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 
+use crate::config::cron::parse;
+
 /// The times of summaries.
 #[derive(Debug, Clone)]
 pub(super) struct Summary {
@@ -14,7 +16,7 @@ pub(super) struct Summary {
 impl Summary {
     /// Reads the times.
     pub(super) fn parse(text: &str, zone: Tz) -> Result<Self, String> {
-        let cron = text.parse().map_err(|why| format!("notify.summary_cron: {text:?} is no cron expression: {why}"))?;
+        let cron = parse(text).map_err(|why| format!("notify.summary_cron: {why}"))?;
         Ok(Self { cron, zone })
     }
 

@@ -107,7 +107,7 @@ impl Mail {
         *stage = Stage::Recipients;
         let (accepted, rejected) = self.offer(connection).await?;
         if accepted.is_empty() {
-            return Err(nobody_left(&rejected).into());
+            return Err(self.nobody_left(&rejected).into());
         }
         *stage = Stage::Message;
         connection.command(Data).await.map_err(|why| refused(*stage, &why))?;
@@ -143,6 +143,13 @@ impl Mail {
         }
         Ok((accepted, rejected))
     }
+
+    fn nobody_left(&self, rejected: &[Rejection]) -> SendError {
+        let login = if self.login.is_none() { ", and notify.mail.user if the server wants a login" } else { "" };
+        let named = named(rejected);
+        let message = format!("the mail server refuses every recipient: {named}; check notify.mail.to{login}");
+        SendError { permanent: rejected.iter().all(|r| r.permanent), retry_after: None, message }
+    }
 }
 
 fn named(rejected: &[Rejection]) -> String {
@@ -152,11 +159,6 @@ fn named(rejected: &[Rejection]) -> String {
         named.push(format!("{} more", rejected.len() - REFUSED_NAMED_MAX));
     }
     named.join(", ")
-}
-
-fn nobody_left(rejected: &[Rejection]) -> SendError {
-    let message = format!("the mail server refuses every recipient: {}; check notify.mail.to", named(rejected));
-    SendError { permanent: rejected.iter().all(|r| r.permanent), retry_after: None, message }
 }
 
 fn warning(rejected: &[Rejection]) -> Option<String> {
