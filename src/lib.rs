@@ -17,6 +17,7 @@ pub mod config;
 pub mod engine;
 pub mod model;
 pub mod observe;
+pub mod probe;
 pub mod store;
 pub mod target;
 pub mod workload;

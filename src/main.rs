@@ -17,6 +17,7 @@ struct Cli {
 enum Command {
     Run(cli::run::RunArgs),
     Check(cli::check::CheckArgs),
+    Doctor(cli::doctor::DoctorArgs),
     Init(cli::init::InitArgs),
     Notify(cli::notify::NotifyArgs),
     Report(cli::report::ReportArgs),
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let result = match args.command {
         Command::Run(args) => cli::run::run(args),
         Command::Check(args) => cli::check::run(args),
+        Command::Doctor(args) => cli::doctor::run(args),
         Command::Init(args) => cli::init::run(args),
         Command::Notify(args) => cli::notify::run(args),
         Command::Report(args) => cli::report::run(args),

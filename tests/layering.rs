@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("target", &["config", "model"]),
     ("workload", &["config", "model"]),
     ("fault", &["config", "model"]),
-    ("probe", &["config", "model"]),
+    ("probe", &["clock", "config", "model"]),
     ("checker", &["model"]),
     ("store", &["clock", "model"]),
     ("engine", &["checker", "clock", "config", "fault", "model", "probe", "stats", "store", "target", "workload"]),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::own;
 use crate::model::finding::{Finding, Kind};
 use crate::model::ids::DbNo;
 use crate::model::verdict::{CheckResult, Verdict};
@@ -41,9 +42,10 @@ pub fn judge_steps(evidence: &Evidence) -> CheckResult {
 
 /// Judges the errors: those that a retry healed and that are of a tolerated kind are shown, all others fail the cycle.
 pub fn judge_errors(evidence: &Evidence, evidence_max: usize) -> CheckResult {
-    let tolerated = |f: &Finding| f.tolerated && evidence.tolerated.contains(&f.kind);
+    // What soakd itself is short of is judged by a check of its own.
+    let tolerated = |f: &Finding| f.tolerated && (evidence.tolerated.contains(&f.kind) || own::is_own(f));
     let bad: Vec<&Finding> = evidence.findings.iter().filter(|f| !tolerated(f)).collect();
-    let healed = evidence.findings.len() - bad.len();
+    let healed = evidence.findings.iter().filter(|f| tolerated(f) && !own::is_own(f)).count();
     let first = bad.iter().min_by_key(|f| f.at_ms);
     let (verdict, summary) = match first {
         Some(first) => (Verdict::Fail, format!("{} errors; first cause: {}", bad.len(), line(first))),
@@ -111,6 +113,8 @@ mod tests {
         assert_eq!(healed.verdict, Some(Verdict::Pass));
         assert!(healed.summary.contains("1 were healed"));
         assert_eq!(judged(vec![finding(Kind::Refused, false)]).verdict, Some(Verdict::Fail));
+        let own = Finding { side: Side::Soakd, code: Some("own.disk_warn".into()), ..finding(Kind::DiskFull, true) };
+        assert_eq!(judged(vec![own]).summary, "no error");
         let other = judged(vec![finding(Kind::Http5xx, true)]);
         assert_eq!(other.verdict, Some(Verdict::Fail));
         assert!(other.evidence[0].starts_with("[DB2][iter 3] connection refused"), "{other:?}");

@@ -6,4 +6,5 @@ pub mod admissible;
 pub mod convergence;
 pub mod health;
 pub mod isolation;
+pub mod own;
 pub mod strange;

@@ -2,7 +2,7 @@
 //!
 //! Every check is a small function that returns one line; a check that could not be made says why it was skipped.
 
-mod local;
+pub(super) mod local;
 mod remote;
 mod service;
 
@@ -20,15 +20,18 @@ pub struct CheckArgs {
 }
 
 /// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Ok,
+    /// It holds, and something about it is worth a look.
+    Warned,
     Failed,
     Skipped,
 }
 
 /// The result of one check.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct CheckLine {
     pub name: &'static str,
     pub outcome: Outcome,
@@ -39,6 +42,11 @@ impl CheckLine {
     /// Returns a line about something that holds.
     pub fn ok(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, outcome: Outcome::Ok, detail: detail.into() }
+    }
+
+    /// Returns a line about something that holds and is worth a look.
+    pub fn warned(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, outcome: Outcome::Warned, detail: detail.into() }
     }
 
     /// Returns a line about something that does not hold.
@@ -56,6 +64,7 @@ impl std::fmt::Display for CheckLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let word = match self.outcome {
             Outcome::Ok => "ok",
+            Outcome::Warned => "warning",
             Outcome::Failed => "FAILED",
             Outcome::Skipped => "skipped",
         };
@@ -95,6 +104,14 @@ pub async fn examine(loaded: &Loaded) -> Vec<CheckLine> {
         local::state_dir(&config.run.state_dir),
         local::disk_space(config),
     ];
+    lines.extend(examine_target(loaded).await);
+    lines
+}
+
+/// Makes every check of what is driven: addresses, secrets, the extension, tokens, the table.
+pub(super) async fn examine_target(loaded: &Loaded) -> Vec<CheckLine> {
+    let config = &loaded.config;
+    let mut lines = Vec::new();
     match &config.target {
         TargetConfig::Embedded(embedded) => {
             if let Some(port) = embedded.port {

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, what it prints, and its exit code. Errors meet people here.
 
 pub mod check;
+pub mod doctor;
 pub mod init;
 pub mod manual;
 pub mod notify;

@@ -16,6 +16,7 @@ mod quiet;
 pub mod retry;
 pub mod run;
 pub mod schedule;
+pub mod selfcare;
 pub mod service;
 pub mod setup;
 pub mod verify;

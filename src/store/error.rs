@@ -24,6 +24,8 @@ pub enum StoreError {
     UnknownRun { run: String },
     #[error("run {run} is already in the state file")]
     RunExists { run: String },
+    #[error("run {run} has not ended; only a run that has ended is forgotten")]
+    Unfinished { run: String },
     #[error("name {name:?} cannot be part of a key: it must be 1 to {max} bytes long and hold no control characters")]
     BadName { name: String, max: usize },
     #[error("value {name:?} has {bytes} bytes, and at most {max} are kept")]
@@ -46,6 +48,7 @@ impl StoreError {
             Self::NotFound { .. }
                 | Self::UnknownRun { .. }
                 | Self::RunExists { .. }
+                | Self::Unfinished { .. }
                 | Self::BadName { .. }
                 | Self::TooLarge { .. }
                 | Self::TooManySeries { .. }

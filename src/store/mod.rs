@@ -8,6 +8,7 @@ mod error;
 mod incidents;
 mod open;
 mod outbox;
+pub mod retention;
 mod runs;
 mod series;
 mod shared;

@@ -3,20 +3,21 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access, statvfs};
+use rustix::fs::{Access, access};
 use sha2::{Digest, Sha256};
 
 use super::CheckLine;
 use crate::config::target::ExtensionConfig;
 use crate::config::{Config, SecretRef, WorkloadConfig};
 use crate::model::schema::TableSpec;
+use crate::probe::disk;
 
 /// Room that a run needs besides its rows: state file, logs, reports.
 const BASE_BYTES: u64 = 512 << 20;
 /// Room that one row takes in a tracked database and in the server's store, with its log.
 const ROW_BYTES: u64 = 1_500;
 
-pub(super) fn table(table: &TableSpec) -> CheckLine {
+pub(in crate::cli) fn table(table: &TableSpec) -> CheckLine {
     let name = |index: usize| table.columns[index].name.as_str();
     let (key, owner) = (name(table.key), name(table.owner));
     let (stamp, counter) = (name(table.stamp), name(table.counter));
@@ -24,12 +25,12 @@ pub(super) fn table(table: &TableSpec) -> CheckLine {
 }
 
 /// Returns the path itself, or the nearest directory above it that exists.
-fn existing(path: &Path) -> PathBuf {
+pub(in crate::cli) fn existing(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     absolute.ancestors().find(|at| at.exists()).map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
 }
 
-pub(super) fn state_dir(path: &Path) -> CheckLine {
+pub(in crate::cli) fn state_dir(path: &Path) -> CheckLine {
     const NAME: &str = "state directory";
     let there = existing(path);
     if !there.is_dir() {
@@ -42,19 +43,23 @@ pub(super) fn state_dir(path: &Path) -> CheckLine {
     }
 }
 
-pub(super) fn disk_space(config: &Config) -> CheckLine {
-    const NAME: &str = "disk space";
+/// Returns the room that a run takes, roughly.
+pub(in crate::cli) fn disk_need(config: &Config) -> u64 {
     let WorkloadConfig::Sync(sync) = &config.workload;
     let (rows, _, databases) = sync.size();
     // Every database may receive the rows of all others, and the server keeps them once more.
     let copies = u64::from(databases) + 1;
     let total = u64::from(rows) * u64::from(databases);
     let per_replica = if sync.rls { u64::from(rows) * u64::from(databases.min(2)) } else { total };
-    let need = BASE_BYTES.saturating_add(per_replica.saturating_mul(copies).saturating_mul(ROW_BYTES));
+    BASE_BYTES.saturating_add(per_replica.saturating_mul(copies).saturating_mul(ROW_BYTES))
+}
+
+pub(in crate::cli) fn disk_space(config: &Config) -> CheckLine {
+    const NAME: &str = "disk space";
+    let need = disk_need(config);
     let there = existing(&config.run.state_dir);
-    match statvfs(&there) {
-        Ok(stat) => {
-            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    match disk::free(&there) {
+        Ok(free) => {
             let detail = format!("{} MiB free, about {} MiB needed at {}", free >> 20, need >> 20, there.display());
             if free < need { CheckLine::failed(NAME, detail) } else { CheckLine::ok(NAME, detail) }
         }
@@ -72,7 +77,7 @@ pub(super) fn port(port: u16) -> CheckLine {
 pub(super) fn secret(name: &'static str, reference: &SecretRef) -> CheckLine {
     match reference.resolve() {
         Ok(_) => match reference.exposure() {
-            Some(warning) => CheckLine::ok(name, format!("found, but {warning}")),
+            Some(warning) => CheckLine::warned(name, format!("found, but {warning}")),
             None => CheckLine::ok(name, format!("found in {reference}")),
         },
         Err(why) => CheckLine::failed(name, why.to_string()),
