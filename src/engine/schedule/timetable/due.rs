@@ -70,7 +70,7 @@ impl Timetable {
             let look = look(entry, history, now, self.grace);
             settle_waiting(&mut notes, entry, history, now);
             settle_lost(&mut notes, entry, history, &look, now);
-            history.seen_ms = history.seen_ms.max(now.timestamp_millis());
+            history.seen_ms = history.seen().max(now).timestamp_millis();
             looks.push(look);
         }
         let start = if busy { None } else { self.choose(&looks, now) };
