@@ -2,5 +2,7 @@
 
 pub mod letter;
 pub mod log_file;
+pub mod metrics;
 pub mod progress;
 pub mod report;
+pub mod status;
