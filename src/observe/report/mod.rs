@@ -15,7 +15,7 @@ mod spread;
 #[cfg(test)]
 mod tests;
 mod text;
-mod words;
+pub(crate) mod words;
 
 pub use files::{read_run, read_runs, runs_json, write_files};
 pub use headline::{Headline, headline};
