@@ -21,7 +21,8 @@ enum Command {
     Report(cli::report::ReportArgs),
     Runs(cli::runs::RunsArgs),
     Target(cli::target::TargetArgs),
-    /// Run a worker for the daemon.
+    #[command(flatten)]
+    Daemon(cli::daemon::DaemonCommand),
     #[command(hide = true)]
     Worker,
 }
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Report(args) => cli::report::run(args),
         Command::Runs(args) => cli::runs::run(args),
         Command::Target(args) => cli::target::run(args).map(|()| cli::EXIT_OK),
+        Command::Daemon(command) => cli::daemon::run(command),
         Command::Worker => cli::worker::run(),
     };
     match result {

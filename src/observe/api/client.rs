@@ -13,6 +13,12 @@ use super::socket::PATH_BYTES_MAX;
 /// Longest wait for a whole answer: longer than the daemon itself waits.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// Longest silence within an answer; streams give signs of life more often.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long a stream is followed.
+const STREAM_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// Largest part of a stream that is no whole event.
+const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// Largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -54,7 +60,10 @@ impl Client {
         })?;
         let http = reqwest::Client::builder()
             .unix_socket(socket)
+            // Every command asks once, or waits on a runtime of its own each time.
+            .pool_max_idle_per_host(0)
             .connect_timeout(CONNECT_MAX)
+            .read_timeout(SILENCE_MAX)
             .timeout(ANSWER_MAX)
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -80,11 +89,40 @@ impl Client {
         Ok(message.to_owned())
     }
 
+    /// Follows the events, one JSON object at a time, until the daemon ends or `show` returns false.
+    pub async fn follow(&self, mut show: impl FnMut(&Value) -> bool) -> Result<(), AskError> {
+        let silent = |e: reqwest::Error| self.silent(&e);
+        let mut response = self.http.get(url("/v1/events")).timeout(STREAM_MAX).send().await.map_err(silent)?;
+        if !response.status().is_success() {
+            let status = response.status();
+            return Err(refused(status, &response.text().await.unwrap_or_default()));
+        }
+        let mut text: Vec<u8> = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(silent)? {
+            text.extend_from_slice(&chunk);
+            while let Some(end) = text.windows(2).position(|pair| pair == b"\n\n") {
+                let block: Vec<u8> = text.drain(..end + 2).collect();
+                let block = String::from_utf8_lossy(&block);
+                let Some(data) = block.lines().find_map(|line| line.strip_prefix("data: ")) else { continue };
+                let event = serde_json::from_str(data).map_err(|e| AskError::Odd(e.to_string()))?;
+                if !show(&event) {
+                    return Ok(());
+                }
+            }
+            if text.len() > EVENT_BYTES_MAX {
+                return Err(AskError::Odd("an event is too large".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn silent(&self, error: &reqwest::Error) -> AskError {
+        let why = if error.is_timeout() { "the time is over".to_owned() } else { innermost(error) };
+        AskError::Silent { socket: self.socket.clone(), why }
+    }
+
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<String, AskError> {
-        let silent = |e: reqwest::Error| {
-            let why = if e.is_timeout() { "the time is over".to_owned() } else { innermost(&e) };
-            AskError::Silent { socket: self.socket.clone(), why }
-        };
+        let silent = |e: reqwest::Error| self.silent(&e);
         let mut response = request.send().await.map_err(silent)?;
         let status = response.status();
         let mut bytes = Vec::new();
@@ -98,10 +136,14 @@ impl Client {
         if status.is_success() {
             return Ok(text);
         }
-        let problem: Value = serde_json::from_str(&text).unwrap_or_default();
-        let detail = problem["detail"].as_str().map_or_else(|| format!("HTTP status {status}"), str::to_owned);
-        Err(AskError::Refused { status: status.as_u16(), detail })
+        Err(refused(status, &text))
     }
+}
+
+fn refused(status: reqwest::StatusCode, text: &str) -> AskError {
+    let problem: Value = serde_json::from_str(text).unwrap_or_default();
+    let detail = problem["detail"].as_str().map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+    AskError::Refused { status: status.as_u16(), detail }
 }
 
 fn url(path: &str) -> String {

@@ -59,7 +59,7 @@ pub const ROUTES: &[Route] = &[
 
 /// What handlers work on.
 #[derive(Debug)]
-pub struct Api {
+pub(super) struct Api {
     pub(super) state: ApiState,
     pub(super) stop: CancellationToken,
     pub(super) streams: Arc<Semaphore>,

@@ -34,8 +34,10 @@ fn path_in(config: &ApiConfig, state_dir: &Path, runtime: Option<&str>) -> PathB
 /// Returns the path by which a client reaches the daemon of a state directory: a daemon that listens elsewhere leaves a link
 /// there.
 pub fn reachable_path(config: &ApiConfig, state_dir: &Path) -> PathBuf {
-    let path = socket_path(config, state_dir);
-    if path.exists() { path } else { state_dir.join(NAME) }
+    match &config.socket {
+        Some(path) if path.exists() => path.clone(),
+        _ => state_dir.join(NAME),
+    }
 }
 
 /// A socket file that is removed when it is no longer needed.

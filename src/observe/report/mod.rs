@@ -17,7 +17,7 @@ mod tests;
 mod text;
 pub(crate) mod words;
 
-pub use files::{read_run, read_runs, runs_json, write_files};
+pub use files::{read_run, read_runs, runs_json, snapshot_of, write_files};
 pub use headline::{Headline, headline};
 pub use overview::runs_text;
 pub use spread::{Shape, Spread, spread};
