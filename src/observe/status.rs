@@ -234,4 +234,4 @@ pub async fn keep(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,7 +13,7 @@ mod overview;
 pub(crate) mod sample;
 mod spread;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 pub(crate) mod words;
 
