@@ -67,9 +67,9 @@ mod tests {
     #[test]
     fn an_event_is_one_line_that_no_terminal_obeys() {
         let event = json!({ "at_ms": 3_723_000, "kind": "log", "data": { "line": "a\u{1b}[31m\nb", "db": null } });
-        assert_eq!(line(&event), "01:02:03 log         line=a\u{fffd}[31m\u{fffd}b");
+        assert_eq!(line(&event), "01:02:03 log        line=a\u{fffd}[31m\u{fffd}b");
         let status = json!({ "at_ms": 0, "kind": "status", "data": { "state": "idle" } });
-        assert_eq!(line(&status), "00:00:00 status      state=idle");
-        assert_eq!(line(&json!(null)), "00:00:00 ?           state=?");
+        assert_eq!(line(&status), "00:00:00 status     state=idle");
+        assert_eq!(line(&json!(null)), "00:00:00 ?          state=?");
     }
 }

@@ -9,6 +9,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, Problem, json};
@@ -88,7 +89,10 @@ fn parse<T: DeserializeOwned + Default>(body: Body) -> Result<T, Problem> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }
-    serde_json::from_slice(&body).map_err(|e| Problem::bad(format!("the body is not understood: {e}")))
+    // A struct can be read from a list too, which nobody means.
+    let value =
+        serde_json::from_slice(&body).and_then(|fields: Map<String, Value>| T::deserialize(Value::Object(fields)));
+    value.map_err(|e| Problem::bad(format!("the body is not understood: {e}")))
 }
 
 /// Refuses texts that are too long or that a terminal would obey.

@@ -100,7 +100,7 @@ fn events_become_the_figures_that_they_should() {
         "soakd_rows_total{op=\"sent\"} 7",
         "soakd_step_retries_total 2",
         "soakd_errors_total{side=\"server\",kind=\"http5xx\"} 1",
-        "soakd_step_duration_seconds_bucket{action=\"insert\",le=\"0.005\"} 1",
+        "soakd_step_duration_seconds_bucket{le=\"0.005\",action=\"insert\"} 1",
         "soakd_cycle_duration_seconds_sum 285.0",
         "soakd_run_verdict{verdict=\"fail\"} 1",
         "soakd_run_verdict{verdict=\"pass\"} 0",

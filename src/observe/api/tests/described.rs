@@ -81,7 +81,7 @@ fn an_incident_is_as_described_and_an_odd_one_is_not() {
     assert_eq!(faults("incident", &value), Vec::<String>::new());
     let mut bad = value.clone();
     bad.as_object_mut().unwrap().remove("title");
-    assert_eq!(faults("incident", &bad), ["incident: title is missing"]);
+    assert_eq!(faults("incident", &bad), ["incident: \"title\" is missing"]);
     let mut bad = value;
     bad["count"] = "many".into();
     bad["new"] = 1.into();

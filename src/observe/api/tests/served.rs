@@ -18,8 +18,11 @@ async fn until(response: &mut reqwest::Response, text: &str) -> String {
     all
 }
 
+/// Returns the events that are whole.
 fn events_in(text: &str) -> Vec<Value> {
-    text.lines()
+    let whole = text.rfind("\n\n").map_or("", |end| &text[..end]);
+    whole
+        .lines()
         .filter_map(|line| line.strip_prefix("data: "))
         .map(|data| serde_json::from_str(data).unwrap())
         .collect()
