@@ -21,7 +21,7 @@ bench: tools ## Measure speed and memory, and print figures against the limits
 	cargo build --release --locked
 	bash tests/bench.sh
 
-lint: tools ## Check format, lints, and licences and advisories of dependencies
+lint: tools ## Check format, lints, alert rules, and licences and advisories of dependencies
 	@cargo fmt --version >/dev/null 2>&1 || \
 	    { echo "make lint: rustfmt is missing; install it with: rustup component add rustfmt" >&2; exit 1; }
 	@cargo clippy --version >/dev/null 2>&1 || \
@@ -29,6 +29,7 @@ lint: tools ## Check format, lints, and licences and advisories of dependencies
 	cargo fmt --check || { echo "make lint: put the format right with: cargo fmt" >&2; exit 1; }
 	cargo clippy --locked --all-targets -- -D warnings
 	tests/dependencies.sh
+	tests/prometheus.sh
 
 tools:
 	@command -v cargo >/dev/null || \
