@@ -69,6 +69,10 @@ if ! has_postgresql && ! install_postgresql; then
     lacks "PostgreSQL: the embedded target's PostgreSQL store (Debian: apt-get install postgresql, as root)"
 fi
 
+if ! command -v promtool >/dev/null && ! install prometheus; then
+    lacks "promtool: the form of the metrics, and the alert rules (Debian: apt-get install prometheus, as root)"
+fi
+
 # Does nothing where the file is there already; else it needs npm.
 fetch_extension() {
     bash "$extension_script" </dev/null && return

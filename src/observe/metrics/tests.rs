@@ -77,7 +77,7 @@ fn lived() -> (Metrics, Scrape) {
 }
 
 /// Names of all metrics that a text declares.
-pub(crate) fn names(plain: &str) -> BTreeSet<String> {
+fn names(plain: &str) -> BTreeSet<String> {
     let named = |line: &str| line.strip_prefix("# TYPE ")?.split_once(' ').map(|(name, _)| name.to_owned());
     plain.lines().filter_map(named).collect()
 }
@@ -200,5 +200,39 @@ fn every_state_and_verdict_is_one_series() {
         let text = metrics.render(&scrape, false);
         let of = |name: &str| text.lines().filter(|line| line.starts_with(name) && line.ends_with(" 1")).count();
         assert_eq!((of("soakd_daemon_state{"), of("soakd_run_verdict{")), (1, 1), "{text}");
+    }
+}
+
+/// Returns every metric that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let word = |from: &str| from.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
+    text.match_indices("soakd_").map(|(at, _)| word(&text[at..])).collect()
+}
+
+#[test]
+fn rules_and_dashboard_ask_for_metrics_that_there_are() {
+    let (metrics, scrape) = lived();
+    let known = names(&metrics.render(&scrape, false));
+    assert!(known.len() > 30, "{known:?}");
+    let is_known = |name: &str| {
+        let part = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+        known.contains(name) || part.is_some_and(|name| known.contains(name))
+    };
+    let dashboard = include_str!("../../../deploy/grafana-dashboard.json");
+    let rules = include_str!("../../../deploy/alerts.yml");
+    for (file, text) in
+        [("alerts", rules), ("their tests", include_str!("../../../deploy/alerts.test.yml")), ("dashboard", dashboard)]
+    {
+        let asked = named(text);
+        assert!(asked.len() > 10, "{file} asks for {asked:?} only");
+        let unknown: Vec<_> = asked.iter().filter(|name| !is_known(name)).collect();
+        assert!(unknown.is_empty(), "{file}: there is no {unknown:?}");
+    }
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() >= 12);
+    for panel in panels {
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{}", panel["title"]);
+        assert!(!panel["targets"].as_array().unwrap().is_empty(), "{}", panel["title"]);
     }
 }
