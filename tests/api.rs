@@ -1,5 +1,7 @@
 //! The commands that ask a running daemon: the real program on one side, the real API on the other.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

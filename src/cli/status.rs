@@ -3,8 +3,6 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use anyhow::bail;
-
 use super::daemon::{SocketArgs, wait};
 use super::incidents::{incidents, line};
 use super::runs::now_ms;
@@ -85,7 +83,8 @@ fn left_behind(args: &StatusArgs) -> anyhow::Result<u8> {
         return Ok(NOT_THERE);
     };
     let State::File(store) = &state else {
-        bail!("a soakd run holds the state file in {}, and does not answer on its socket", dir.display());
+        eprintln!("a soakd run holds the state file in {}, and does not answer on its socket", dir.display());
+        return Ok(EXIT_UNAVAILABLE);
     };
     let open = store.incidents(true, LISTED_MAX)?;
     let snapshot = match store.latest()? {

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::io::ReaderStream;
 
@@ -36,10 +36,12 @@ pub(super) async fn events(State(api): State<Arc<Api>>) -> Answer {
     tokio::spawn(async move {
         let _held: OwnedSemaphorePermit = permit;
         let stop = api.stop.clone();
+        let (mut back, pipe) = tokio::io::split(pipe);
         let mut stream = Stream { pipe, api, no: 0 };
         tokio::select! {
             () = stop.cancelled() => {}
-            // A client that went away is no error.
+            // Nothing ever comes back but the end, when the client went away; that is no error.
+            _ = back.read_u8() => {}
             _ = stream.follow(events) => {}
         }
     });
@@ -49,7 +51,7 @@ pub(super) async fn events(State(api): State<Arc<Api>>) -> Answer {
 
 /// One client's stream.
 struct Stream {
-    pipe: DuplexStream,
+    pipe: WriteHalf<DuplexStream>,
     api: Arc<Api>,
     no: u64,
 }

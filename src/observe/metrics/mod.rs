@@ -7,9 +7,11 @@ mod scrape;
 mod text;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::text::encode;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::event::RunEvent;
 use crate::model::incident::Severity;
@@ -63,6 +65,22 @@ impl Metrics {
         // No label value holds a brace.
         let text = text.replace("{} ", " ");
         if openmetrics { text } else { text::plain(&text) }
+    }
+}
+
+/// Counts events until the run is over.
+pub async fn keep(metrics: Arc<Metrics>, mut events: broadcast::Receiver<RunEvent>, over: CancellationToken) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = events.recv() => event,
+            () = over.cancelled() => return,
+        };
+        match event {
+            Ok(event) => metrics.take(&event),
+            Err(broadcast::error::RecvError::Lagged(missed)) => metrics.missed(missed),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
     }
 }
 

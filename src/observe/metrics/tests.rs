@@ -203,6 +203,20 @@ fn every_state_and_verdict_is_one_series() {
     }
 }
 
+#[tokio::test]
+async fn a_reader_that_is_too_slow_says_how_much_it_missed() {
+    let metrics = Arc::new(Metrics::new());
+    let (sender, events) = broadcast::channel(4);
+    for _ in 0..10 {
+        sender.send(RunEvent::Finding(Box::new(sample::a_finding(0, 1)))).unwrap();
+    }
+    drop(sender);
+    keep(Arc::clone(&metrics), events, CancellationToken::new()).await;
+    let text = metrics.render(&Scrape::default(), false);
+    assert!(text.contains("soakd_events_missed_total 6\n"), "{text}");
+    assert!(text.contains("soakd_errors_total{side=\"server\",kind=\"http5xx\"} 4\n"), "{text}");
+}
+
 /// Returns every metric that a text names.
 fn named(text: &str) -> BTreeSet<String> {
     let word = |from: &str| from.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
