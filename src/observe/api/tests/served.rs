@@ -225,6 +225,24 @@ async fn idle_connections_and_streams_do_not_hold_up_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_connection_more_than_there_may_be_waits_for_another_to_end() {
+    let daemon = Daemon::start(None);
+    let mut idle: Vec<_> = (0..64).map(|_| std::os::unix::net::UnixStream::connect(&daemon.socket).unwrap()).collect();
+    let mut asked = Box::pin(daemon.ask("get", "/healthz", ""));
+    // Only what the reactor does without a wait is done here: an answer that may come at once would.
+    for _ in 0..1000 {
+        tokio::select! {
+            biased;
+            got = &mut asked => panic!("{} was answered beside 64 connections", got.body),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    idle.pop();
+    assert_eq!(asked.await.status, 200);
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_says_why_nobody_answers() {
     let daemon = Daemon::start(None);
     let client = Client::open(&daemon.socket).unwrap();
