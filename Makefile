@@ -24,7 +24,7 @@ bench: tools ## Measure speed and memory, and print figures against the limits
 deb: tools ## Build the Debian package (target/debian/*.deb)
 	deploy/deb/build.sh
 
-lint: tools ## Check format, lints, dependencies (licences, advisories), and the systemd units
+lint: tools ## Check format, lints, dependencies, systemd units and alert rules
 	@cargo fmt --version >/dev/null 2>&1 || \
 	    { echo "make lint: rustfmt is missing; install it with: rustup component add rustfmt" >&2; exit 1; }
 	@cargo clippy --version >/dev/null 2>&1 || \
@@ -33,6 +33,7 @@ lint: tools ## Check format, lints, dependencies (licences, advisories), and the
 	cargo clippy --locked --all-targets -- -D warnings
 	tests/dependencies.sh
 	tests/systemd.sh
+	tests/prometheus.sh
 
 tools:
 	@command -v cargo >/dev/null || \

@@ -24,6 +24,8 @@ enum Command {
     Runs(cli::runs::RunsArgs),
     Schedule(cli::schedule::ScheduleArgs),
     Target(cli::target::TargetArgs),
+    #[command(flatten)]
+    Daemon(cli::daemon::DaemonCommand),
     #[command(hide = true)]
     Manual(cli::manual::ManualArgs),
     /// Run a worker for the daemon.
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Schedule(args) => cli::schedule::run(args),
         Command::Target(args) => cli::target::run(args).map(|()| cli::EXIT_OK),
         Command::Manual(args) => cli::manual::run(args, Cli::command()),
+        Command::Daemon(command) => cli::daemon::run(command),
         Command::Worker => cli::worker::run(),
     };
     match result {

@@ -93,6 +93,9 @@ fi
 if ! command -v systemd-analyze >/dev/null && ! install systemd; then
     lacks "systemd-analyze: the check of the units in make lint (Debian: apt-get install systemd, as root)"
 fi
+if ! command -v promtool >/dev/null && ! install prometheus; then
+    lacks "promtool: the form of the metrics, and the alert rules (Debian: apt-get install prometheus, as root)"
+fi
 
 # Does nothing where the file is there already; else it needs npm.
 fetch_extension() {

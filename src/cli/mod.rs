@@ -1,7 +1,11 @@
 //! One file per command: its arguments, what it prints, and its exit code. Errors meet people here.
 
 pub mod check;
+pub mod control;
+pub mod daemon;
 pub mod doctor;
+pub mod events;
+pub mod incidents;
 pub mod init;
 pub mod manual;
 pub mod notify;
@@ -10,11 +14,13 @@ pub mod run;
 pub mod runs;
 pub mod schedule;
 mod state;
+pub mod status;
 pub mod target;
 pub mod worker;
 
 use crate::config::SecretError;
 use crate::engine::run::StartError;
+use crate::observe::api::client::AskError;
 use crate::store::StoreError;
 
 /// Exit code of a command that did what it should.
@@ -38,6 +44,13 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     }
     if error.is::<SecretError>() {
         return EXIT_CONFIG;
+    }
+    if let Some(ask) = error.downcast_ref::<AskError>() {
+        return match ask {
+            AskError::Refused { .. } => EXIT_FAIL,
+            AskError::Odd(_) => EXIT_INTERNAL,
+            _ => EXIT_UNAVAILABLE,
+        };
     }
     match error.downcast_ref::<StoreError>() {
         Some(StoreError::Locked { .. } | StoreError::Directory { .. }) => EXIT_UNAVAILABLE,

@@ -37,7 +37,7 @@ fn show(args: &RunsArgs, out: &mut impl Write) -> anyhow::Result<u8> {
     };
     let runs = state.runs()?;
     let made_ms = match &state {
-        State::File(_) => now_ms(),
+        State::File(_) | State::Daemon(_) => now_ms(),
         State::Copies { made_ms, .. } => *made_ms,
     };
     state.say_age(made_ms);
@@ -51,7 +51,7 @@ fn show(args: &RunsArgs, out: &mut impl Write) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,17 +1,24 @@
-//! Where the state is, and how commands read it: from the state file, or from the copies while a run holds that file.
+//! Where the state is, and how commands read it: from the state file, or, while a run holds that file, from the daemon, or
+//! from the copies of the last checkpoint if that does not answer.
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::daemon::wait;
+use crate::config::ApiConfig;
 use crate::model::record::{RunRecord, Snapshot};
+use crate::observe::api::client::{AskError, Client};
+use crate::observe::api::reachable_path;
 use crate::observe::report;
 use crate::store::{Store, StoreError};
 
 /// State directory when nothing is said.
 const DEFAULT_DIR: &str = "soakd-state";
+/// State directory of the packaged service.
+const SERVICE_DIR: &str = "/var/lib/soakd";
 /// Exit code for a run or a state that is not there.
 pub(super) const NOT_THERE: u8 = 2;
 
@@ -32,15 +39,28 @@ impl StateArgs {
         if let Some(dir) = &self.state_dir {
             return Ok(dir.clone());
         }
-        let Some(file) = &self.config else { return Ok(DEFAULT_DIR.into()) };
+        if self.config.is_none() && !Path::new(DEFAULT_DIR).exists() && Path::new(SERVICE_DIR).exists() {
+            return Ok(SERVICE_DIR.into());
+        }
+        Ok(self.setting("run", "state_dir")?.map_or_else(|| DEFAULT_DIR.into(), PathBuf::from))
+    }
+
+    /// Returns the path of the socket that the configuration gives, if it gives one.
+    pub(super) fn socket(&self) -> anyhow::Result<Option<PathBuf>> {
+        Ok(self.setting("api", "socket")?.map(PathBuf::from))
+    }
+
+    /// Returns a text of the configuration; the rest of it may be wrong.
+    fn setting(&self, section: &str, key: &str) -> anyhow::Result<Option<String>> {
+        let Some(file) = &self.config else { return Ok(None) };
         let text =
             fs::read_to_string(file).with_context(|| format!("cannot read the configuration {}", file.display()))?;
         let table: toml::Table =
             text.parse().with_context(|| format!("the configuration {} is not TOML", file.display()))?;
-        match table.get("run").and_then(|run| run.get("state_dir")) {
-            None => Ok(DEFAULT_DIR.into()),
-            Some(toml::Value::String(dir)) => Ok(dir.into()),
-            Some(other) => bail!("run.state_dir in {} must be a string, not {other}", file.display()),
+        match table.get(section).and_then(|section| section.get(key)) {
+            None => Ok(None),
+            Some(toml::Value::String(text)) => Ok(Some(text.clone())),
+            Some(other) => bail!("{section}.{key} in {} must be a string, not {other}", file.display()),
         }
     }
 }
@@ -48,6 +68,8 @@ impl StateArgs {
 /// What can be read of the state at this moment.
 pub(super) enum State {
     File(Store),
+    /// A run holds the state file, and answers itself.
+    Daemon(Client),
     /// A run holds the state file; these are the copies of its last checkpoint.
     Copies {
         dir: PathBuf,
@@ -62,14 +84,22 @@ impl State {
         match Store::open_read(&dir) {
             Ok(store) => Ok(Some(Self::File(store))),
             Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(locked @ StoreError::Locked { .. }) => match report::read_runs(&dir) {
-                Ok((runs, made_ms)) => Ok(Some(Self::Copies { dir, runs, made_ms })),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    Err(anyhow::Error::from(locked).context("the run has not reached its first checkpoint yet"))
-                }
-                Err(e) => Err(e).context("cannot read the reports of the run that holds the state file"),
+            Err(locked @ StoreError::Locked { .. }) => match beside(&dir) {
+                Ok(client) => Ok(Some(Self::Daemon(client))),
+                Err(_) => Self::copies(dir, locked).map(Some),
             },
             Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Reads the copies of the last checkpoint.
+    fn copies(dir: PathBuf, locked: StoreError) -> anyhow::Result<Self> {
+        match report::read_runs(&dir) {
+            Ok((runs, made_ms)) => Ok(Self::Copies { dir, runs, made_ms }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(anyhow::Error::from(locked).context("the run has not reached its first checkpoint yet"))
+            }
+            Err(e) => Err(e).context("cannot read the reports of the run that holds the state file"),
         }
     }
 
@@ -77,6 +107,10 @@ impl State {
     pub(super) fn runs(&self) -> anyhow::Result<Vec<RunRecord>> {
         match self {
             Self::File(store) => Ok(store.runs()?),
+            Self::Daemon(client) => {
+                let mut all: serde_json::Value = wait(client.get("/v1/runs"))??;
+                Ok(serde_json::from_value(all["runs"].take()).map_err(|e| AskError::Odd(e.to_string()))?)
+            }
             Self::Copies { runs, .. } => Ok(runs.clone()),
         }
     }
@@ -85,6 +119,11 @@ impl State {
     pub(super) fn snapshot(&self, run: &str) -> anyhow::Result<Option<Snapshot>> {
         match self {
             Self::File(store) => Ok(store.snapshot(run)?),
+            Self::Daemon(client) => match wait(client.get(&format!("/v1/runs/{run}/report?format=json")))? {
+                Ok(report) => Ok(Some(report::snapshot_of(report).map_err(|e| AskError::Odd(e.to_string()))?)),
+                Err(AskError::Refused { status: 404, .. }) => Ok(None),
+                Err(e) => Err(e.into()),
+            },
             Self::Copies { dir, .. } => match report::read_run(dir, run) {
                 Ok(snapshot) => Ok(Some(snapshot)),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -99,6 +138,11 @@ impl State {
             eprintln!("as of the last checkpoint, {} UTC: a soakd run holds the state file", report::clock(made_ms));
         }
     }
+}
+
+/// Finds the daemon that holds the state file of a directory.
+fn beside(dir: &Path) -> Result<Client, AskError> {
+    Client::open(&reachable_path(&ApiConfig::default(), dir))
 }
 
 /// Returns the run that a unique prefix of its id means, or the newest; the error says what there is.

@@ -61,6 +61,20 @@ impl Store {
             Ok(cycles)
         })
     }
+
+    /// Returns the closed cycles of a run that follow a cycle, the oldest first; at most `max`.
+    pub fn cycles_after(&self, run: &str, after: u64, max: usize) -> Result<Vec<CycleRecord>, StoreError> {
+        let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
+        let (from, until) = (key(run, &[first]), tables::end(run));
+        let range = (from.as_slice(), until.as_slice());
+        self.read(|txn| {
+            let mut cycles: Vec<CycleRecord> = tables::scan_first(&txn.open_table(THINNED)?, THINNED, range, max)?;
+            cycles.extend(tables::scan_first::<CycleRecord>(&txn.open_table(CYCLES)?, CYCLES, range, max)?);
+            cycles.sort_by_key(|cycle| cycle.cycle);
+            cycles.truncate(max);
+            Ok(cycles)
+        })
+    }
 }
 
 /// Forgets the step keys of closed cycles: `last_closed` guards them from now on.

@@ -116,6 +116,16 @@ pub(super) fn scan<T: DeserializeOwned>(
     table.range(from..until)?.map(|row| parse(name, row?.1.value())).collect()
 }
 
+/// Reads the first values from one key up to, not including, another; at most `max`.
+pub(super) fn scan_first<T: DeserializeOwned>(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    name: Rows,
+    (from, until): (&[u8], &[u8]),
+    max: usize,
+) -> Result<Vec<T>, StoreError> {
+    table.range(from..until)?.take(max).map(|row| parse(name, row?.1.value())).collect()
+}
+
 /// Returns number `index` of a key made by [`key`].
 pub(super) fn number(run: &str, key: &[u8], index: usize) -> Option<u64> {
     let at = run.len() + 1 + index * 8;

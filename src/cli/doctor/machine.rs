@@ -122,6 +122,8 @@ impl Need {
     fn of(config: &Config) -> Self {
         // Only the configuration decides how databases are divided among workers.
         let setup = Setup {
+            clock: crate::clock::Clock::default(),
+            beat: crate::engine::event::Beat::default(),
             config: config.clone(),
             table: crate::model::schema::TableSpec::seed(),
             program: Default::default(),

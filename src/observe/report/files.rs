@@ -43,11 +43,15 @@ pub fn runs_json(runs: &[RunRecord], made_ms: i64) -> String {
 /// Reads the copy of a run's snapshot.
 pub fn read_run(state_dir: &Path, run: &str) -> io::Result<Snapshot> {
     let path = own_dir(state_dir, run)?.join("report.json");
-    let mut report: Value = parse(&path)?;
+    snapshot_of(parse(&path)?).map_err(|e| odd(&path, &e))
+}
+
+/// Returns the snapshot that a JSON report was made from.
+pub fn snapshot_of(mut report: Value) -> serde_json::Result<Snapshot> {
     if let Some(fields) = report.as_object_mut() {
         fields.remove("derived");
     }
-    serde_json::from_value(report).map_err(|e| odd(&path, &e))
+    serde_json::from_value(report)
 }
 
 /// Reads the copy of the list of runs, and when it was made.

@@ -13,11 +13,11 @@ mod overview;
 pub(crate) mod sample;
 mod spread;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
-pub(in crate::observe) mod words;
+pub(crate) mod words;
 
-pub use files::{read_run, read_runs, runs_json, write_files};
+pub use files::{read_run, read_runs, runs_json, snapshot_of, write_files};
 pub use headline::{Headline, headline};
 pub use overview::runs_text;
 pub use spread::{Shape, Spread, spread};

@@ -1,6 +1,6 @@
 //! Reports as people see them, and what no report may ever do.
 
-mod schema;
+pub(crate) mod schema;
 
 use super::sample::{failing, inconclusive, passing};
 use super::*;
