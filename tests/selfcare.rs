@@ -1,5 +1,7 @@
 //! Self-care on the real machine and on one that is made up: what is told, when cycles wait, and what is forgotten.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
