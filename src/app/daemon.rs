@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::around::{Dials, Ground};
 use super::planner::Planner;
+use super::reports::Reports;
 use super::{Ended, Options};
 use crate::config::Loaded;
 use crate::engine::run::{Given, RunEnd, run};
@@ -16,7 +17,6 @@ use crate::engine::setup::Setup;
 use crate::model::record::{Phase, RunRecord};
 use crate::model::status::{Control as Wish, DaemonState};
 use crate::model::verdict::Verdict;
-use crate::observe::report;
 
 /// How long messages that are on their way are waited for when the work is done, and how often they are looked for.
 const OUTBOX_MAX: Duration = Duration::from_secs(30);
@@ -40,6 +40,7 @@ pub(super) struct Daemon {
     pub(super) parts: watch::Sender<Vec<(String, u32)>>,
     pub(super) doing: watch::Sender<DaemonState>,
     pub(super) dials: Dials,
+    pub(super) reports: Reports,
 }
 
 impl Daemon {
@@ -150,7 +151,8 @@ impl Daemon {
             }
         };
         if let Some(snapshot) = &end.snapshot {
-            tokio::task::block_in_place(|| report::write_files(&self.state_dir, snapshot, &end.runs))
+            self.reports
+                .write(&self.state_dir, snapshot, &end.runs)
                 .with_context(|| format!("writing reports to {}", self.state_dir.join("reports").display()))?;
         }
         self.dials.ended.notify_one();

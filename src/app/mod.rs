@@ -5,6 +5,7 @@ mod around;
 mod daemon;
 mod planner;
 mod readers;
+mod reports;
 mod signals;
 mod wishes;
 
@@ -29,6 +30,7 @@ use crate::store::{Shared, Store};
 use around::Ground;
 use daemon::Daemon;
 use readers::Feed;
+use reports::Reports;
 
 /// Events that a reader may lag behind before it misses some.
 const EVENTS_MAX: usize = 4096;
@@ -116,11 +118,12 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         store.set_policy(opened.policy.clone());
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let over = CancellationToken::new();
+        let reports = Reports::default();
         let feed = || Feed { events: events.subscribe(), over: over.clone() };
         let readers = [
             tokio::spawn(readers::show(feed(), options.plain || log.is_for_machines())),
             tokio::spawn(readers::write_log(feed(), workers_log)),
-            tokio::spawn(readers::write_reports(feed())),
+            tokio::spawn(readers::write_reports(feed(), reports.clone())),
         ];
         let (ask, requests) = mpsc::channel(REQUESTS_MAX);
         let doing = watch::channel(DaemonState::Starting).0;
@@ -138,7 +141,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         };
         let (dials, around) = around::start(opened, &ground, (&config, &state_dir), log, ask)?;
         tokio::spawn(announce::announce(doing.subscribe(), control, events, over.clone()));
-        let mut daemon = Daemon { options, loaded, state_dir, ground, requests, reload, parts, doing, dials };
+        let mut daemon = Daemon { options, loaded, state_dir, ground, requests, reload, parts, doing, dials, reports };
         let ended = daemon.live().await;
         daemon.let_messages_go().await;
         over.cancel();

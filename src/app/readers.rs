@@ -3,11 +3,11 @@
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use super::reports::Reports;
 use crate::engine::event::RunEvent;
 use crate::observe::log::redacted;
 use crate::observe::log_file::LogFile;
 use crate::observe::progress::Progress;
-use crate::observe::report;
 
 /// A reader's end of the events: yields what there is, and ends when the daemon is over and everything was read.
 pub(super) struct Feed {
@@ -67,11 +67,10 @@ pub(super) async fn write_log(mut feed: Feed, mut log: LogFile) {
 }
 
 /// Writes the reports of every checkpoint.
-pub(super) async fn write_reports(mut feed: Feed) {
+pub(super) async fn write_reports(mut feed: Feed, reports: Reports) {
     while let Some(fed) = feed.next().await {
         if let Fed::Event(RunEvent::Checkpoint { state_dir, snapshot, runs }) = fed {
-            let written = tokio::task::block_in_place(|| report::write_files(&state_dir, &snapshot, &runs));
-            if let Err(error) = written {
+            if let Err(error) = reports.write(&state_dir, &snapshot, &runs) {
                 tracing::error!("reports cannot be written to {}: {error}", state_dir.display());
             }
         }
