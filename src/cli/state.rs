@@ -23,7 +23,7 @@ pub(super) const NOT_THERE: u8 = 2;
 /// Which state directory to read.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StateArgs {
-    /// Directory with the state file and the reports [default: what -c says; soakd-state; else that of the installed service]
+    /// Directory with the state file and the reports [default: soakd-state, or /var/lib/soakd if there is none here]
     #[arg(long, value_name = "DIR", env = "SOAKD_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
     /// Configuration file, whose state directory is meant
