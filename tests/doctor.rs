@@ -1,5 +1,7 @@
 //! `soakd doctor` on a machine that is fit, and with each trouble planted on its own.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

@@ -62,9 +62,9 @@ fn people_get_text_even_through_a_pipe_if_they_say_so() {
 #[test]
 fn levels_by_module_hold() {
     let off = stderr_of("format = \"json\"\nlevel = \"info,soakd::engine::cycle=warn\"\n");
-    assert!(phases(&off).is_empty() && off.contains("soakd::engine::run"), "{off}");
+    assert!(phases(&off).is_empty() && off.contains("soakd::engine::life"), "{off}");
     let only = stderr_of("format = \"json\"\nlevel = \"error,soakd::engine::cycle=info\"\n");
-    assert!(!phases(&only).is_empty() && !only.contains("soakd::engine::run"), "{only}");
+    assert!(!phases(&only).is_empty() && !only.contains("soakd::engine::life"), "{only}");
 }
 
 #[test]

@@ -80,9 +80,12 @@ fn a_deleted_row_that_returns_is_resurrected() {
     for pace in ["lockstep", "concurrent"] {
         let ended = planted("resurrect-row", pace);
         assert_fails_by(&ended, ["convergence.user1"]);
-        let back = blamed_as(&ended, "convergence.user1", "resurrected");
-        assert!(back.iter().all(|(key, _)| is_victim(key)), "{}", ended.story());
-        assert!(back.iter().any(|(key, _)| key == "db1_r1_3"), "{}", ended.story());
+        let blamed = ended.blamed(1, "convergence.user1");
+        // Side by side, the other database may update the row that is back, and lose that update when it is deleted again.
+        let class = |found: &str| found == "resurrected" || (pace == "concurrent" && found == "stale");
+        assert!(blamed.iter().all(|(found, key, _)| class(found) && is_victim(key)), "{}", ended.story());
+        let first = |(found, key, _): &(String, String, String)| found == "resurrected" && key == "db1_r1_3";
+        assert!(blamed.iter().any(first), "{}", ended.story());
     }
 }
 

@@ -1,11 +1,12 @@
 //! Self-care on the real machine and on one that is made up: what is told, when cycles wait, and what is forgotten.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use soakd::checker::own::is_own;
 use soakd::clock::Clock;
 use soakd::config::{Bytes, LimitsConfig, RetentionConfig, Span};
 use soakd::engine::event::RunEvent;
@@ -149,7 +150,7 @@ async fn cycles_wait_while_the_disk_is_nearly_full() {
     // That there is little space is said for itself, once there is more than hardly any.
     assert_eq!(codes, ["own.clock", "own.disk_pause", "own.disk_warn"], "{:?}", bench.told.findings);
     let findings = bench.told.findings.lock().unwrap();
-    assert!(findings.iter().all(|finding| is_own(finding) && finding.tolerated && finding.cycle == 7));
+    assert!(findings.iter().all(|finding| finding.is_own() && finding.tolerated && finding.cycle == 7));
 }
 
 #[test]

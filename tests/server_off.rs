@@ -18,7 +18,8 @@ fn a_side_that_is_not_looked_at_is_shown_and_never_counted() {
     let open = ended.check(1, "convergence.user1.server");
     assert_eq!(open["summary"], "not exercised: verify.server is off", "{open}");
     let proven = ended.check(1, "convergence.user1")["summary"].as_str().unwrap();
-    assert!(proven.starts_with("3 replicas hold the same 120 rows"), "{proven}");
+    // How many rows are left depends on who deleted last.
+    assert!(proven.starts_with("3 replicas hold the same ") && !proven.contains("the server"), "{proven}");
     let matrix = ended.check(1, "isolation.matrix")["summary"].as_str().unwrap();
     assert!(matrix.contains("(readers looked at)"), "{matrix}");
     let (code, text, err) = soak::soakd(&["report", "-c", &ended.config()].map(str::to_owned), &[]);

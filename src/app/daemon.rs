@@ -2,24 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::around::{Dials, Ground};
 use super::planner::Planner;
 use super::{Ended, Options};
-use crate::clock::Clock;
 use crate::config::Loaded;
-use crate::engine::control::Control;
-use crate::engine::event::{Beat, RunEvent};
 use crate::engine::run::{Given, RunEnd, run};
 use crate::engine::setup::Setup;
 use crate::model::record::{Phase, RunRecord};
 use crate::model::status::{Control as Wish, DaemonState};
 use crate::model::verdict::Verdict;
 use crate::observe::report;
-use crate::store::Shared;
 
+/// How long messages that are on their way are waited for when the work is done, and how often they are looked for.
+const OUTBOX_MAX: Duration = Duration::from_secs(30);
+const OUTBOX_LOOK: Duration = Duration::from_millis(200);
 /// Name of the value that keeps an operator's pause over restarts.
 pub(super) const PAUSE: &str = "pause";
 /// Who holds the runs back when an operator asked for it.
@@ -33,24 +34,21 @@ pub(super) struct Daemon {
     pub(super) options: Options,
     pub(super) loaded: Loaded,
     pub(super) state_dir: PathBuf,
-    pub(super) store: Shared,
-    pub(super) clock: Clock,
-    pub(super) beat: Beat,
-    pub(super) events: broadcast::Sender<RunEvent>,
-    pub(super) control: Arc<Control>,
+    pub(super) ground: Ground,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) reload: Arc<Notify>,
     pub(super) parts: watch::Sender<Vec<(String, u32)>>,
     pub(super) doing: watch::Sender<DaemonState>,
+    pub(super) dials: Dials,
 }
 
 impl Daemon {
     /// Lives until the work is done or a stop is asked for.
     pub(super) async fn live(&mut self) -> anyhow::Result<Ended> {
-        if let Some(reason) = self.store.with(|store| store.value::<String>(PAUSE))? {
-            self.control.hold(OPERATOR, reason);
+        if let Some(reason) = self.ground.store.with(|store| store.value::<String>(PAUSE))? {
+            self.ground.control.hold(OPERATOR, reason);
         }
-        let mut planner = Planner::start(&self.loaded.config.schedule, &self.store, self.clock).await?;
+        let mut planner = Planner::start(&self.loaded.config.schedule, &self.ground.store, self.ground.clock).await?;
         if planner.is_empty() {
             let end = self.one_run(None, &mut planner).await?;
             return Ok(Ended { verdict: end.verdict, because: end.because, snapshot: end.snapshot, scheduled: false });
@@ -60,10 +58,28 @@ impl Daemon {
         ended
     }
 
+    /// Waits a while for messages that are on their way, when the work is done: the summary is one of them. A stop does not
+    /// wait, and what stays is delivered after the next start.
+    pub(super) async fn let_messages_go(&self) {
+        let gone = async {
+            while let Ok(outbox) = self.ground.store.with(|store| store.outbox_state())
+                && outbox.waiting.values().any(|waiting| *waiting > 0)
+            {
+                tokio::time::sleep(OUTBOX_LOOK).await;
+            }
+        };
+        tokio::select! {
+            () = self.ground.control.ending() => {}
+            over = tokio::time::timeout(OUTBOX_MAX, gone) => if over.is_err() {
+                tracing::warn!("messages wait in the outbox; they are delivered when soakd runs again");
+            }
+        }
+    }
+
     /// Makes the runs that the schedules begin, and first goes on with an unfinished one.
     async fn by_schedule(&mut self, planner: &mut Planner) -> anyhow::Result<Ended> {
         let mut ends = Ends::default();
-        if let Some(record) = self.store.with(|store| store.unfinished())? {
+        if let Some(record) = self.ground.store.with(|store| store.unfinished())? {
             match &record.schedule {
                 Some(name) if !self.loaded.config.schedule.contains_key(name) => {
                     self.give_up(record.clone(), format!("its schedule {name} is not in the configuration any more"))?;
@@ -72,11 +88,11 @@ impl Daemon {
             }
         }
         loop {
-            if self.control.is_ending() {
+            if self.ground.control.is_ending() {
                 return Ok(ends.ended("stopped; the next `soakd run` goes on from here"));
             }
-            let busy = self.control.is_held();
-            if let Some(name) = planner.look(&self.store, &self.events, busy)? {
+            let busy = self.ground.control.is_held();
+            if let Some(name) = planner.look(&self.ground.store, &self.ground.events, busy)? {
                 ends.add(self.one_run(Some(name), planner).await?);
                 continue;
             }
@@ -90,9 +106,9 @@ impl Daemon {
 
     /// Waits for anything that may begin or end something.
     async fn idle(&mut self, planner: &mut Planner) {
-        let mut held = self.control.watch();
+        let mut held = self.ground.control.watch();
         held.mark_unchanged();
-        self.beat.on();
+        self.ground.beat.on();
         tokio::select! {
             () = planner.wake() => {}
             Some((wish, answer)) = self.requests.recv() => {
@@ -102,18 +118,18 @@ impl Daemon {
             }
             () = self.reload.notified() => drop(self.reload_now(planner)),
             _ = held.changed() => {}
-            () = self.control.ending() => {}
+            () = self.ground.control.ending() => {}
         }
     }
 
     /// Makes one run, or goes on with the unfinished one, and hears what is asked meanwhile.
     async fn one_run(&mut self, schedule: Option<String>, planner: &mut Planner) -> anyhow::Result<RunEnd> {
         let given = Given {
-            store: self.store.clone(),
+            store: self.ground.store.clone(),
             schedule: schedule.clone(),
             fresh: std::mem::take(&mut self.options.fresh),
-            events: self.events.clone(),
-            control: Arc::clone(&self.control),
+            events: self.ground.events.clone(),
+            control: Arc::clone(&self.ground.control),
             parts: self.parts.clone(),
         };
         self.doing.send_replace(DaemonState::Running);
@@ -124,7 +140,7 @@ impl Daemon {
                 end = &mut running => break end?,
                 () = planner.wake() => {
                     // What is due meanwhile is skipped or waits, as its schedule says.
-                    planner.look(&self.store, &self.events, true)?;
+                    planner.look(&self.ground.store, &self.ground.events, true)?;
                 }
                 Some((wish, answer)) = self.requests.recv() => {
                     let said = self.answer(wish, planner);
@@ -137,6 +153,7 @@ impl Daemon {
             tokio::task::block_in_place(|| report::write_files(&self.state_dir, snapshot, &end.runs))
                 .with_context(|| format!("writing reports to {}", self.state_dir.join("reports").display()))?;
         }
+        self.dials.ended.notify_one();
         Ok(end)
     }
 
@@ -154,18 +171,19 @@ impl Daemon {
             program: self.options.program.clone(),
             plants: self.options.plants.clone(),
             testing: self.options.testing,
-            clock: self.clock,
-            beat: self.beat.clone(),
+            clock: self.ground.clock,
+            beat: self.ground.beat.clone(),
+            own: self.ground.own.clone(),
         })
     }
 
     fn give_up(&self, mut record: RunRecord, because: String) -> anyhow::Result<()> {
         tracing::warn!(run = record.run, "an unfinished run is given up: {because}");
-        record.ended_ms = Some(self.clock.now_ms());
+        record.ended_ms = Some(self.ground.clock.now_ms());
         record.verdict = Some(Verdict::Aborted);
         record.phase = Phase::Done;
         record.ended_because = Some(because);
-        Ok(self.store.with(|store| store.end_run(&record))?)
+        Ok(self.ground.store.with(|store| store.end_run(&record))?)
     }
 }
 

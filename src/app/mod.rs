@@ -1,6 +1,7 @@
 //! Wires settings, state file, engine and observers into the daemon; ends on a signal in good order, and on a second one at once.
 
 mod announce;
+mod around;
 mod daemon;
 mod planner;
 mod readers;
@@ -18,12 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::engine::control::Control;
-use crate::engine::event::Beat;
+use crate::engine::event::{Beat, OwnFindings};
 use crate::model::record::Snapshot;
 use crate::model::status::DaemonState;
 use crate::model::verdict::Verdict;
+use crate::observe::log::LogHandle;
 use crate::observe::log_file::LogFile;
 use crate::store::{Shared, Store};
+use around::Ground;
 use daemon::Daemon;
 use readers::Feed;
 
@@ -82,8 +85,13 @@ pub struct Ended {
     pub scheduled: bool,
 }
 
+/// The settings cannot be put in force; every line says which key it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Refused(pub Vec<String>);
+
 /// Runs the daemon until its work is done or it is stopped.
-pub fn daemon(options: Options, loaded: Loaded) -> anyhow::Result<Ended> {
+pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Result<Ended> {
     let mut config = loaded.config.clone();
     options.apply(&mut config);
     let state_dir = config.run.state_dir.clone();
@@ -93,7 +101,7 @@ pub fn daemon(options: Options, loaded: Loaded) -> anyhow::Result<Ended> {
     let control = Arc::new(Control::default());
     let reload = Arc::new(Notify::new());
     signals::watch(Arc::clone(&control), Arc::clone(&reload))?;
-    let log = LogFile::open(state_dir.join("logs/workers.log"))
+    let workers_log = LogFile::open(state_dir.join("logs/workers.log"))
         .with_context(|| format!("opening the log in {}", state_dir.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -104,36 +112,39 @@ pub fn daemon(options: Options, loaded: Loaded) -> anyhow::Result<Ended> {
         .build()
         .context("starting the runtime")?;
     let ended = runtime.block_on(async {
+        let opened = around::open(&config, &state_dir)?;
+        store.set_policy(opened.policy.clone());
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let over = CancellationToken::new();
         let feed = || Feed { events: events.subscribe(), over: over.clone() };
         let readers = [
-            tokio::spawn(readers::show(feed(), options.plain)),
-            tokio::spawn(readers::write_log(feed(), log)),
+            tokio::spawn(readers::show(feed(), options.plain || log.is_for_machines())),
+            tokio::spawn(readers::write_log(feed(), workers_log)),
             tokio::spawn(readers::write_reports(feed())),
         ];
-        let (_ask, requests) = mpsc::channel(REQUESTS_MAX);
+        let (ask, requests) = mpsc::channel(REQUESTS_MAX);
         let doing = watch::channel(DaemonState::Starting).0;
-        tokio::spawn(announce::announce(doing.subscribe(), Arc::clone(&control), events.clone(), over.clone()));
-        let mut daemon = Daemon {
-            options,
-            loaded,
-            state_dir,
+        let parts = watch::channel(Vec::new()).0;
+        let ground = Ground {
             store: Shared::new(store),
             clock,
             beat: Beat::default(),
-            events,
-            control,
-            requests,
-            reload,
-            parts: watch::channel(Vec::new()).0,
-            doing,
+            own: OwnFindings::default(),
+            events: events.clone(),
+            control: Arc::clone(&control),
+            parts: parts.subscribe(),
+            file: options.file.as_ref().map_or_else(|| loaded.origin.clone(), |file| file.display().to_string()),
+            over: over.clone(),
         };
+        let (dials, around) = around::start(opened, &ground, (&config, &state_dir), log, ask)?;
+        tokio::spawn(announce::announce(doing.subscribe(), control, events, over.clone()));
+        let mut daemon = Daemon { options, loaded, state_dir, ground, requests, reload, parts, doing, dials };
         let ended = daemon.live().await;
+        daemon.let_messages_go().await;
         over.cancel();
         // A reader that panicked has said so, and one that waits for a part which hangs has nothing more to read.
         let all = async {
-            for reader in readers {
+            for reader in readers.into_iter().chain(around) {
                 let _ = reader.await;
             }
         };

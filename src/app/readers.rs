@@ -4,6 +4,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::event::RunEvent;
+use crate::observe::log::redacted;
 use crate::observe::log_file::LogFile;
 use crate::observe::progress::Progress;
 use crate::observe::report;
@@ -51,7 +52,7 @@ pub(super) async fn show(mut feed: Feed, plain: bool) {
 pub(super) async fn write_log(mut feed: Feed, mut log: LogFile) {
     while let Some(fed) = feed.next().await {
         let written = match fed {
-            Fed::Event(RunEvent::Log(line)) => log.line(&line),
+            Fed::Event(RunEvent::Log(line)) => log.line(&redacted(&line)),
             Fed::Event(RunEvent::Phase { .. } | RunEvent::Cycle(_) | RunEvent::Progress { .. }) => log.flush(),
             Fed::Event(_) => Ok(()),
             Fed::Missed(missed) => log.line(&format!("({missed} events were missed here)")),

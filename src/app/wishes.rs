@@ -14,31 +14,31 @@ impl Daemon {
         match wish {
             Wish::Pause { reason } => {
                 self.keep(PAUSE, Some(&reason))?;
-                self.control.hold(OPERATOR, reason);
+                self.ground.control.hold(OPERATOR, reason);
                 Ok("paused: nothing new begins until it is resumed, also after a restart".into())
             }
             Wish::Resume => {
                 self.keep(PAUSE, None)?;
-                self.control.release(OPERATOR);
-                match self.control.reasons() {
+                self.ground.control.release(OPERATOR);
+                match self.ground.control.reasons() {
                     left if left.is_empty() => Ok("resumed".into()),
                     left => Ok(format!("resumed, but it still waits: {}", left.join("; "))),
                 }
             }
             Wish::Trigger { schedule: None } if planner.is_empty() => {
-                self.control.hurry();
+                self.ground.control.hurry();
                 Ok("the next cycle begins without the rest of the pause".into())
             }
             Wish::Trigger { schedule } => {
-                let name = planner.table.trigger(schedule.as_deref(), self.clock.now())?;
+                let name = planner.table.trigger(schedule.as_deref(), self.ground.clock.now())?;
                 Ok(format!("a run of schedule {name} begins as soon as no other is under way"))
             }
             Wish::Stop { now } => {
                 let after = if now { "step" } else { "cycle" };
                 if now {
-                    self.control.stop.cancel();
+                    self.ground.control.stop.cancel();
                 } else {
-                    self.control.last_cycle.cancel();
+                    self.ground.control.last_cycle.cancel();
                 }
                 Ok(format!("the daemon ends after the {after} in work"))
             }
@@ -47,7 +47,7 @@ impl Daemon {
     }
 
     fn keep(&self, name: &str, value: Option<&str>) -> Result<(), String> {
-        self.store.with(|store| store.put_value(name, value)).map_err(|error| error.to_string())
+        self.ground.store.with(|store| store.put_value(name, value)).map_err(|error| error.to_string())
     }
 }
 
@@ -64,14 +64,14 @@ impl Daemon {
             Err(_) => tracing::error!("{told}"),
         }
         // Nobody may be listening.
-        let _ = self.events.send(RunEvent::Reloaded(told));
+        let _ = self.ground.events.send(RunEvent::Reloaded(told));
         said
     }
 
     fn reloaded(&mut self, planner: &mut Planner) -> Result<String, String> {
         let Some(file) = &self.options.file else { return Err("there is no configuration file".into()) };
         let loaded = Config::load(file).map_err(|errors| errors.to_string())?;
-        let unfinished = self.store.with(|store| store.unfinished()).map_err(|error| error.to_string())?;
+        let unfinished = self.ground.store.with(|store| store.unfinished()).map_err(|error| error.to_string())?;
         let under_way = match unfinished.as_ref().map(|run| run.schedule.as_deref()) {
             None => UnderWay::Nothing,
             Some(None) => UnderWay::File,
@@ -84,7 +84,8 @@ impl Daemon {
         if planner.is_empty() != loaded.config.schedule.is_empty() {
             return Err("a continuous run cannot become scheduled runs, or the other way round; restart soakd".into());
         }
-        planner.table.reload(&loaded.config.schedule, self.clock.now())?;
+        self.dials.turn(&loaded.config, &self.ground.store)?;
+        planner.table.reload(&loaded.config.schedule, self.ground.clock.now())?;
         self.loaded = loaded;
         Ok("the configuration was reloaded; what concerns a run counts from the next one".into())
     }

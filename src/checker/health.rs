@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::own;
 use crate::model::finding::{Finding, Kind};
 use crate::model::ids::DbNo;
 use crate::model::verdict::{CheckResult, Verdict};
@@ -43,9 +42,9 @@ pub fn judge_steps(evidence: &Evidence) -> CheckResult {
 /// Judges the errors: those that a retry healed and that are of a tolerated kind are shown, all others fail the cycle.
 pub fn judge_errors(evidence: &Evidence, evidence_max: usize) -> CheckResult {
     // What soakd itself is short of is judged by a check of its own.
-    let tolerated = |f: &Finding| f.tolerated && (evidence.tolerated.contains(&f.kind) || own::is_own(f));
+    let tolerated = |f: &Finding| f.tolerated && (evidence.tolerated.contains(&f.kind) || f.is_own());
     let bad: Vec<&Finding> = evidence.findings.iter().filter(|f| !tolerated(f)).collect();
-    let healed = evidence.findings.iter().filter(|f| tolerated(f) && !own::is_own(f)).count();
+    let healed = evidence.findings.iter().filter(|f| tolerated(f) && !f.is_own()).count();
     let first = bad.iter().min_by_key(|f| f.at_ms);
     let (verdict, summary) = match first {
         Some(first) => (Verdict::Fail, format!("{} errors; first cause: {}", bad.len(), line(first))),

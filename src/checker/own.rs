@@ -52,19 +52,24 @@ struct Excess {
     beyond: u32,
     within: u32,
     said: bool,
+    /// The cycle in which it was last said.
+    cycle: u64,
     /// The look at which it was last judged.
     look: u64,
 }
 
 impl Excess {
-    /// Takes in one sample; true when the excess is to be said.
-    fn take(&mut self, beyond: bool, back: bool, samples: u32) -> bool {
+    /// Takes in one sample; true when the excess is to be said: once, and again in every further cycle that it lasts.
+    fn take(&mut self, beyond: bool, back: bool, (samples, cycle): (u32, u64)) -> bool {
         self.beyond = if beyond { self.beyond.saturating_add(1) } else { 0 };
         self.within = if back { self.within.saturating_add(1) } else { 0 };
         if self.within >= SAMPLES {
             self.said = false;
         }
-        let say = self.beyond >= samples && !self.said;
+        let say = self.beyond >= samples && (!self.said || self.cycle != cycle);
+        if say {
+            self.cycle = cycle;
+        }
         self.said |= say;
         say
     }
@@ -104,7 +109,7 @@ impl Own {
         self.look += 1;
         let mut said = Vec::new();
         for measure in measures(&self.limits, sample.health) {
-            if self.above(&measure) {
+            if self.above(&measure, sample.cycle) {
                 said.push((Kind::Other, measure.code, over_text(&measure, &self.limits)));
             }
         }
@@ -139,7 +144,7 @@ impl Own {
         })
     }
 
-    fn above(&mut self, measure: &Measure<'_>) -> bool {
+    fn above(&mut self, measure: &Measure<'_>, cycle: u64) -> bool {
         let Measure { code, part, pid, value, limit } = *measure;
         let look = self.look;
         let excess = self.excesses.entry((code, part.to_owned())).or_default();
@@ -147,7 +152,7 @@ impl Own {
             *excess = Excess { pid, ..Excess::default() };
         }
         excess.look = look;
-        excess.take(value > limit, (value as f64) < limit as f64 * BACK_BELOW, SAMPLES)
+        excess.take(value > limit, (value as f64) < limit as f64 * BACK_BELOW, (SAMPLES, cycle))
     }
 
     /// Judges free space: little of it is worth a word after some samples, and hardly any stops new cycles at once.
@@ -158,7 +163,7 @@ impl Own {
         let mut say = |code, limit: u64, samples| {
             let excess = self.excesses.entry((code, String::new())).or_default();
             excess.look = look;
-            excess.take(free < limit, free as f64 >= limit as f64 * BACK_ABOVE, samples)
+            excess.take(free < limit, free as f64 >= limit as f64 * BACK_ABOVE, (samples, sample.cycle))
         };
         let (warn, pause) = (say("own.disk_warn", disk_warn, SAMPLES), say("own.disk_pause", disk_pause, 1));
         if free < disk_pause {
@@ -269,15 +274,10 @@ fn size(bytes: u64) -> String {
     if bytes >= 10 << 30 { format!("{}GiB", bytes >> 30) } else { format!("{}MiB", bytes >> 20) }
 }
 
-/// Returns true if a finding is one of this judge's.
-pub fn is_own(finding: &Finding) -> bool {
-    finding.side == Side::Soakd && finding.code.as_deref().is_some_and(|code| code.starts_with("own."))
-}
-
 /// Judges a cycle: soakd kept within its limits, or it did not. Little space and a clock that was set are the machine's
 /// matter, and are shown without failing anything.
 pub fn judge_cycle(findings: &[Finding], evidence_max: usize) -> CheckResult {
-    let own: Vec<&Finding> = findings.iter().filter(|finding| is_own(finding)).collect();
+    let own: Vec<&Finding> = findings.iter().filter(|finding| finding.is_own()).collect();
     let used = ["own.memory", "own.threads", "own.descriptors", "own.state_file"];
     let beyond = own.iter().find(|f| f.code.as_deref().is_some_and(|code| used.contains(&code)));
     let (verdict, summary) = match (beyond, own.first()) {

@@ -18,8 +18,10 @@ pub mod status;
 pub mod target;
 pub mod worker;
 
+use crate::app::Refused;
 use crate::config::SecretError;
 use crate::engine::run::StartError;
+use crate::observe::api::BindError;
 use crate::observe::api::client::AskError;
 use crate::store::StoreError;
 
@@ -42,8 +44,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             StartError::Unavailable(_) => EXIT_UNAVAILABLE,
         };
     }
-    if error.is::<SecretError>() {
+    if error.is::<SecretError>() || error.is::<Refused>() {
         return EXIT_CONFIG;
+    }
+    if error.is::<BindError>() {
+        return EXIT_UNAVAILABLE;
     }
     if let Some(ask) = error.downcast_ref::<AskError>() {
         return match ask {

@@ -53,8 +53,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<u8> {
     let Some((options, loaded)) = prepare(args)? else { return Ok(EXIT_CONFIG) };
     let mut config = loaded.config.clone();
     options.apply(&mut config);
-    let _log = log::init(&config.log);
-    let ended = app::daemon(options, loaded)?;
+    let ended = app::daemon(options, loaded, log::init(&config.log))?;
     if let Some(snapshot) = ended.snapshot.as_ref().filter(|_| !ended.scheduled) {
         print!("{}", report::render(snapshot, Format::Text));
         let dir = config.run.state_dir.join("reports").join(&snapshot.run.run);

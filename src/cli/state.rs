@@ -71,7 +71,7 @@ impl StateArgs {
 
 /// What can be read of the state at this moment.
 pub(super) enum State {
-    File(Store),
+    File(Box<Store>),
     /// A run holds the state file, and answers itself.
     Daemon(Client),
     /// A run holds the state file; these are the copies of its last checkpoint.
@@ -86,7 +86,7 @@ impl State {
     /// Opens the state of a directory; `Ok(None)` if there is none.
     pub(super) fn open(dir: PathBuf) -> anyhow::Result<Option<Self>> {
         match Store::open_read(&dir) {
-            Ok(store) => Ok(Some(Self::File(store))),
+            Ok(store) => Ok(Some(Self::File(Box::new(store)))),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(locked @ StoreError::Locked { .. }) => match beside(&dir) {
                 Ok(client) => Ok(Some(Self::Daemon(client))),

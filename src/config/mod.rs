@@ -73,6 +73,34 @@ pub struct Config {
     pub log: run::LogConfig,
 }
 
+impl Config {
+    /// Returns every reference to a secret, with its key.
+    pub fn secrets(&self) -> Vec<(String, &SecretRef)> {
+        let mut all: Vec<(String, &SecretRef)> = Vec::new();
+        match &self.target {
+            TargetConfig::Cloudsync(service) => {
+                all.extend(service.api_key.iter().map(|s| ("target.cloudsync.api_key".to_owned(), s)))
+            }
+            TargetConfig::Embedded(embedded) => {
+                if let StoreConfig::Postgres(url) = &embedded.store {
+                    all.push(("target.embedded.store".to_owned(), url));
+                }
+            }
+        }
+        let notify = &self.notify;
+        all.extend(notify.mail.iter().flat_map(|mail| &mail.password).map(|s| ("notify.mail.password".to_owned(), s)));
+        for (name, webhook) in &notify.webhook {
+            let key = |key| format!("notify.webhook.{name}.{key}");
+            all.extend(webhook.secret_address.iter().map(|s| (key("secret_address"), s)));
+            all.extend(webhook.token.iter().map(|s| (key("token"), s)));
+        }
+        let ping = notify.ping.iter().flat_map(|ping| &ping.secret_address);
+        all.extend(ping.map(|s| ("notify.ping.secret_address".to_owned(), s)));
+        all.extend(self.api.token.iter().map(|s| ("api.token".to_owned(), s)));
+        all
+    }
+}
+
 /// Which workload runs, as a table named after it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -1,8 +1,8 @@
 //! What the engine tells its readers. A slow reader misses events and knows how many; it never slows a cycle.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::finding::Finding;
 use crate::model::incident::{ChangeKind, Incident};
@@ -56,6 +56,29 @@ pub enum RunEvent {
     Health(Box<Health>),
     /// What a reload of the configuration came to.
     Reloaded(String),
+}
+
+/// What self-care found until a verification takes it: bounded, and with the number of looks, so that no look is no pass.
+#[derive(Debug, Clone, Default)]
+pub struct OwnFindings(Arc<Mutex<(u64, Vec<Finding>)>>);
+
+impl OwnFindings {
+    /// Findings that wait at most.
+    const MAX: usize = 100;
+
+    /// Notes a look and what it found.
+    pub fn add(&self, looks: u64, findings: &[Finding]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.0 += looks;
+        let room = Self::MAX.saturating_sub(kept.1.len());
+        kept.1.extend(findings.iter().take(room).cloned());
+    }
+
+    /// Takes everything; `None` when nobody looked.
+    pub fn take(&self) -> Option<Vec<Finding>> {
+        let (looks, findings) = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        (looks > 0).then_some(findings)
+    }
 }
 
 /// A count that grows whenever something was really done: a step, rows, a retry, a phase, a look at the clock of a schedule.

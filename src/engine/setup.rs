@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::Clock;
 use crate::config::{Config, Mode, Pace, ProviderConfig, SyncConfig, TargetConfig, WorkloadConfig};
-use crate::engine::event::Beat;
+use crate::engine::event::{Beat, OwnFindings};
 use crate::engine::worker::protocol::{DatabaseSpec, RetrySpec};
 use crate::model::ids::{DbNo, UserNo, user_id, user_of, users_for};
 use crate::model::record::ScaleRecord;
@@ -25,6 +25,8 @@ pub struct Setup {
     pub clock: Clock,
     /// Told of everything that is really done.
     pub beat: Beat,
+    /// What was found about soakd itself since the last verification.
+    pub own: OwnFindings,
 }
 
 /// What part a database plays.

@@ -13,7 +13,7 @@ use super::probe;
 use super::setup::Role;
 use super::worker::protocol::{Command, Reply, Scan};
 use crate::checker::convergence::{self, Fault, Group, Replica, Server};
-use crate::checker::health;
+use crate::checker::{health, own};
 use crate::model::digest::TableDigest;
 use crate::model::finding::{Finding, Kind, Side};
 use crate::model::ids::{DbNo, UserNo, user_id};
@@ -226,7 +226,12 @@ fn health(stage: &Stage, cycle: u64, unsettled: Vec<String>, checks: &mut Vec<Ch
         unsettled,
     };
     checks.push(health::judge_steps(&evidence));
-    checks.push(health::judge_errors(&evidence, stage.setup.config.verify.evidence as usize));
+    let lines = stage.setup.config.verify.evidence as usize;
+    checks.push(health::judge_errors(&evidence, lines));
+    // A cycle shorter than the time between two looks is judged with the next one.
+    if let Some(found) = stage.setup.own.take() {
+        checks.push(own::judge_cycle(&found, lines));
+    }
 }
 
 /// Returns a check that was not exercised.

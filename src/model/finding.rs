@@ -99,7 +99,21 @@ pub struct Finding {
     pub tolerated: bool,
 }
 
+/// What begins the codes of findings about soakd itself and its machine.
+pub const OWN: &str = "own.";
+
 impl Finding {
+    /// Returns true if it is about soakd itself or its machine: a criterion of its own, which the service under test is none
+    /// the worse for.
+    pub fn is_own(&self) -> bool {
+        self.side == Side::Soakd && self.code.as_deref().is_some_and(|code| code.starts_with(OWN))
+    }
+
+    /// Returns true if somebody has to know of it: it was not healed by a retry.
+    pub fn lasts(&self) -> bool {
+        !self.tolerated || self.is_own()
+    }
+
     /// Returns what findings of one cause have in common: digits, hex runs and quoted names do not tell causes apart.
     pub fn cause(&self) -> String {
         let side = serde_json::to_value(self.side).ok();

@@ -97,7 +97,7 @@ impl Desk<'_> {
         self.with_book(txn, run, |book, cx| book.add(cx, findings))
     }
 
-    /// Takes the beginnings and ends of outages in; they carry the system's time, as they are kept.
+    /// Takes the beginnings and ends of outages in.
     pub(super) fn note_outages(
         &mut self,
         txn: &WriteTransaction,
@@ -105,14 +105,7 @@ impl Desk<'_> {
         outages: &[Outage],
         cycle: u64,
     ) -> Result<(), StoreError> {
-        let clock = self.clock;
-        self.with_book(txn, run, |book, cx| {
-            for outage in outages {
-                let until_ms = outage.until_ms.map(|until_ms| clock.of_system(until_ms));
-                let outage = Outage { from_ms: clock.of_system(outage.from_ms), until_ms, ..outage.clone() };
-                book.note_outage(cx, &outage, cycle);
-            }
-        })
+        self.with_book(txn, run, |book, cx| outages.iter().for_each(|outage| book.note_outage(cx, outage, cycle)))
     }
 
     /// Takes the checks of a cycle in, and resolves what was not seen for long enough.

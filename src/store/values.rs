@@ -14,7 +14,10 @@ impl Store {
             let mut table = txn.open_table(DAEMON)?;
             match &value {
                 Some(value) => tables::put(&mut table, DAEMON, at, value),
-                None => Ok(drop(table.remove(at)?)),
+                None => {
+                    table.remove(at)?;
+                    Ok(())
+                }
             }
         })
     }

@@ -25,7 +25,7 @@ pub fn configuration(dir: &Path, text: &str) -> PathBuf {
 pub fn small(pace: &str, (rows, iterations, databases): (u32, u32, u32), more: &str) -> String {
     format!(
         "[workload.sync]\nscale = \"custom\"\nrows = {rows}\niterations = {iterations}\ndatabases = {databases}\n\
-         pace = \"{pace}\"\n[log]\nlevel = \"warn\"\n{more}"
+         pace = \"{pace}\"\n[log]\nlevel = \"warn\"\nrepeats = \"0s\"\n{more}"
     )
 }
 

@@ -70,7 +70,7 @@ impl Soak {
         let config = format!(
             "[run]\nseed = {seed}\ncycles = {cycles}\nstate_dir = {state:?}\n{per_worker}\
              [workload.sync]\nscale = \"custom\"\nrows = {rows}\niterations = {iterations}\ndatabases = {databases}\n\
-             mode = \"{mode}\"\npace = \"{pace}\"\nrls = {rls}\nwait = \"5ms\"\n[log]\nlevel = \"info\"\n{more}\n"
+             mode = \"{mode}\"\npace = \"{pace}\"\nrls = {rls}\nwait = \"5ms\"\n[log]\nlevel = \"info\"\nrepeats = \"0s\"\n{more}\n"
         );
         let file = dir.path().join("soakd.toml");
         std::fs::write(&file, config).unwrap();

@@ -163,7 +163,7 @@ fn a_cycle_is_judged_by_what_soakd_used_and_not_by_the_machine() {
     short.disk_free_bytes = MIB;
     let disk = own.judge(&sample(&short, 9000));
     assert_eq!(disk.len(), 2);
-    assert!(disk.iter().all(is_own));
+    assert!(disk.iter().all(Finding::is_own));
     let judged = judge_cycle(&disk, 10);
     assert_eq!((judged.verdict, judged.evidence.len()), (Some(Verdict::Pass), 2));
     assert_eq!(judge_cycle(&[], 10).summary, "soakd kept within its limits");

@@ -124,6 +124,7 @@ impl Need {
         let setup = Setup {
             clock: crate::clock::Clock::default(),
             beat: crate::engine::event::Beat::default(),
+            own: crate::engine::event::OwnFindings::default(),
             config: config.clone(),
             table: crate::model::schema::TableSpec::seed(),
             program: Default::default(),

@@ -84,7 +84,7 @@ impl Book {
 
     /// Takes findings in; those that were healed only add to what is open already.
     pub fn add(&mut self, cx: &mut Context<'_>, findings: &[Finding]) {
-        let (healed, mut lasting): (Vec<&Finding>, Vec<&Finding>) = findings.iter().partition(|f| f.tolerated);
+        let (healed, mut lasting): (Vec<&Finding>, Vec<&Finding>) = findings.iter().partition(|f| !f.lasts());
         // What lies deepest comes first, so that what follows from it finds it.
         lasting.sort_by_key(|finding| (std::cmp::Reverse(depth(finding)), finding.at_ms));
         if let Some(finding) = lasting.first() {
