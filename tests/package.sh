@@ -53,7 +53,7 @@ inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOM
 # Runs a program as somebody.
 as() { chroot --userspec="$1" "$root" /usr/bin/env -i -C /tmp PATH=/usr/bin:/bin HOME=/nonexistent "${@:2}"; }
 quietly() { "$@" >"$work/said" 2>&1 || { cat "$work/said" >&2; fail "this failed: $*"; }; }
-files() { (cd "$root" && find . -xdev ! -path './proc/*' ! -path './tmp/*.deb' | sort); }
+files() { (cd "$root" && find . -xdev ! -path "./proc/*" ! -path "./run/*" ! -path './tmp/*.deb' | sort); }
 
 # The second version has another configuration, too: only then does dpkg have to choose.
 build() {
@@ -159,7 +159,7 @@ quietly as root:root soakd pause --reason "package test"
 quietly as root:root soakd resume
 stop
 [ -f "$root/var/lib/soakd/soakd.redb" ] || fail "the state is not in /var/lib/soakd"
-others=$(cd "$root" && find var/lib/soakd var/log/soakd ! -user soakd -o -perm /o+rwx ! -type l)
+others=$(inside find /var/lib/soakd /var/log/soakd ! -user soakd -o -perm /o+rwx ! -type l)
 [ -z "$others" ] || fail "these belong to others, or others can read them: $others"
 
 echo "package: remove, install again, purge" >&2
@@ -171,7 +171,7 @@ start
 await "goes on in"
 stop
 # What an instance leaves, and what is none of the package's business.
-inside install -d -o soakd -g soakd /var/lib/soakd-one/runs
+inside install -d -o soakd -g soakd /var/lib/soakd-one /var/lib/soakd-one/runs
 inside install -d /var/lib/soakd-of-somebody
 inside install -m 0600 /dev/null /etc/credstore/soakd.mail-password
 quietly inside dpkg --purge soakd
