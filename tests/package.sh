@@ -94,7 +94,9 @@ quietly inside bash -c 'source /usr/share/bash-completion/completions/soakd && c
 quietly inside systemctl enable soakd soakd@one
 
 echo "package: upgrade with a run in progress" >&2
-sed -i 's/^scale = "small"/scale = "custom"\nrows = 1000\niterations = 150\ndatabases = 2/' "$root/etc/soakd/soakd.toml"
+# A load that takes ten seconds however fast soakd is: each iteration waits for one.
+sed -i 's/^scale = "small"/scale = "custom"\nrows = 1000\niterations = 10\ndatabases = 2\nmode = "incremental"\nwait = "1s"/' \
+    "$root/etc/soakd/soakd.toml"
 echo "# A line of the administrator's own." >>"$root/etc/soakd/soakd.toml"
 cp "$root/etc/soakd/soakd.toml" "$work/changed.toml"
 inside install -d -m 0750 -o soakd -g soakd /run/soakd
