@@ -3,7 +3,7 @@
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// Reads a day, which means its end in the zone, or an instant of RFC 3339.
+/// Reads a day, which means its last second in the zone, or an instant of RFC 3339.
 pub fn parse(text: &str, zone: Tz) -> Result<DateTime<Utc>, String> {
     let shown: String = text.chars().take(40).collect();
     let shown = shown.escape_debug();
@@ -20,7 +20,7 @@ pub fn parse(text: &str, zone: Tz) -> Result<DateTime<Utc>, String> {
         let steps = (0..=2 * 24 * 4).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
         steps.into_iter().find_map(|local| zone.from_local_datetime(&local).earliest())
     })
-    .map(|end| end.to_utc())
+    .map(|end| end.to_utc() - TimeDelta::seconds(1))
     .ok_or_else(|| format!("there is no end of the day \"{shown}\""))
 }
 
@@ -33,17 +33,17 @@ mod tests {
     }
 
     #[test]
-    fn a_day_ends_at_midnight_of_its_zone() {
-        assert_eq!(end("2027-01-31", Tz::UTC), "2027-02-01T00:00:00+00:00");
-        assert_eq!(end("2027-01-31", Tz::Europe__Berlin), "2027-01-31T23:00:00+00:00");
+    fn a_day_ends_before_midnight_of_its_zone() {
+        assert_eq!(end("2027-01-31", Tz::UTC), "2027-01-31T23:59:59+00:00");
+        assert_eq!(end("2027-01-31", Tz::Europe__Berlin), "2027-01-31T22:59:59+00:00");
         assert_eq!(end("2027-01-31T18:00:00+01:00", Tz::Asia__Tokyo), "2027-01-31T17:00:00+00:00");
     }
 
     #[test]
     fn a_midnight_that_never_strikes_ends_the_day_all_the_same() {
         // Clocks in São Paulo went from 23:59:59 to 01:00; Apia had no 30th of December.
-        assert_eq!(end("2018-11-03", Tz::America__Sao_Paulo), "2018-11-04T03:00:00+00:00");
-        assert_eq!(end("2011-12-29", Tz::Pacific__Apia), "2011-12-30T10:00:00+00:00");
+        assert_eq!(end("2018-11-03", Tz::America__Sao_Paulo), "2018-11-04T02:59:59+00:00");
+        assert_eq!(end("2011-12-29", Tz::Pacific__Apia), "2011-12-30T09:59:59+00:00");
     }
 
     #[test]

@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_day_ends_in_its_zone() {
-        assert_eq!(planned_end(&run(&[], "Europe/Berlin")).unwrap().to_rfc3339(), "2027-01-31T23:00:00+00:00");
+        assert_eq!(planned_end(&run(&[], "Europe/Berlin")).unwrap().to_rfc3339(), "2027-01-31T22:59:59+00:00");
         assert_eq!(planned_end(&RunConfig::default()), None);
     }
 }
