@@ -37,10 +37,10 @@ impl StateArgs {
         if let Some(dir) = &self.state_dir {
             return Ok(dir.clone());
         }
-        if let Some(dir) = self.setting("run", "state_dir")? {
-            return Ok(dir.into());
+        match self.setting("run", "state_dir")?.filter(|dir| dir != DEFAULT_DIR) {
+            Some(dir) => Ok(dir.into()),
+            None => Ok(self.file().and_then(|file| installed::state_dir(&file)).unwrap_or_else(|| DEFAULT_DIR.into())),
         }
-        Ok(self.file().and_then(|file| installed::state_dir(&file)).unwrap_or_else(|| DEFAULT_DIR.into()))
     }
 
     /// Returns the configuration that is meant: the one given, or the installed service's where nothing else is to be found.

@@ -41,7 +41,7 @@ impl Loaded {
         Self { config, table, origin: origin.into(), schedules: BTreeMap::new() }
     }
 
-    /// Sets the state directory where the file does not.
+    /// Sets the state directory where the file leaves it at the default.
     fn keep_state_in(&mut self, dir: &Path) {
         let unset = RunConfig::default().state_dir;
         for config in self.schedules.values_mut().map(|(config, _)| config).chain([&mut self.config]) {
