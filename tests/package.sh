@@ -89,6 +89,9 @@ done
     fail "the configuration is not the only conffile"
 quietly as soakd:soakd soakd check
 grep -q /var/lib/soakd "$work/said" || fail "the installed configuration does not lead to /var/lib/soakd"
+cp "$root/etc/soakd/soakd.toml" "$root/etc/soakd/one.toml"
+quietly inside soakd check -c /etc/soakd/one.toml
+grep -q /var/lib/soakd-one "$work/said" || fail "the configuration of an instance does not lead to its own directory"
 quietly inside bash -c 'source /usr/share/bash-completion/completions/soakd && complete -p soakd'
 [ ! -e "$root/etc/systemd/system/multi-user.target.wants/soakd.service" ] || fail "the service is enabled without being asked"
 quietly inside systemctl enable soakd soakd@one
@@ -179,6 +182,8 @@ inside install -m 0600 /dev/null /etc/credstore/soakd.mail-password
 quietly inside dpkg --purge soakd
 [ -d "$root/var/lib/soakd-of-somebody" ] || fail "a purge removes what is not soakd's"
 [ -f "$root/etc/credstore/soakd.mail-password" ] || fail "a purge removes the administrator's secrets"
+[ -f "$root/etc/soakd/one.toml" ] || fail "a purge removes the configuration of an instance"
+rm -r "$root/etc/soakd"
 rmdir "$root/var/lib/soakd-of-somebody" "$root/run/soakd"
 rm "$root/etc/credstore/soakd.mail-password"
 left() {
