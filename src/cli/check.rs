@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::cli::{EXIT_CONFIG, EXIT_FAIL, EXIT_OK};
 use crate::config::{Config, Loaded, ProviderConfig, StoreConfig, TargetConfig, installed};
 
-/// Arguments of `soakd check`.
+/// Say everything that is wrong with a configuration, and change nothing
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckArgs {
     /// The configuration file [default: soakd.toml, or /etc/soakd/soakd.toml if there is none here]

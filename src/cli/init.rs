@@ -18,7 +18,7 @@ use crate::config::{Config, Loaded, TargetConfig, WorkloadConfig};
 use crate::target::gateway::{Gateway, GatewayTimeouts};
 use questions::{Answers, Terminal};
 
-/// Arguments of `soakd init`.
+/// Write a configuration from a few questions, or from flags
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct InitArgs {
     /// Address of the sync service [default: https://cloudsync.sqlite.ai]

@@ -14,7 +14,7 @@ use crate::observe::notify::{Channel, Channels, Delivered, Origin, SendError, te
 /// Width of the column of names.
 const NAME_WIDTH: usize = 24;
 
-/// Tells people, and shows that they can be told.
+/// Show that people can be told, with a test message
 #[derive(Debug, Args)]
 pub struct NotifyArgs {
     #[command(subcommand)]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::state::{self, NOT_THERE, State, StateArgs};
 use crate::observe::report::{self, Format};
 
-/// Arguments of `soakd report`.
+/// Print the report of a run
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ReportArgs {
     /// Id of the run, or the beginning of it; the newest run if not given

@@ -16,7 +16,7 @@ use crate::target::sync_sql::check_file;
 /// Rows, iterations and databases of the demonstration.
 const DEMO: (u32, u32, u32) = (2_000, 4, 4);
 
-/// Runs soak cycles until the run ends; goes on with an unfinished run by itself.
+/// Run soak cycles, continuously or by schedule; go on with an unfinished run
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Configuration file.

@@ -14,7 +14,7 @@ pub enum RunsFormat {
     Json,
 }
 
-/// Arguments of `soakd runs`.
+/// List all runs
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RunsArgs {
     /// What the list looks like

@@ -27,7 +27,7 @@ pub enum ScheduleFormat {
     Json,
 }
 
-/// Shows when the next runs begin
+/// Show when the next runs begin
 #[derive(Debug, Clone, clap::Args)]
 pub struct ScheduleArgs {
     /// The configuration file [default: soakd.toml, or /etc/soakd/soakd.toml if there is none here]

@@ -18,7 +18,7 @@ use crate::target::embedded::server::{ServerConfig, serve, version};
 /// Exit code when the address cannot be listened on.
 const EXIT_UNAVAILABLE: i32 = 69;
 
-/// Runs the embedded sync server.
+/// Run the embedded sync server alone
 #[derive(Debug, Args)]
 pub struct TargetArgs {
     /// Read the settings as one JSON line from standard input, and stop when it ends.

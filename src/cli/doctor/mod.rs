@@ -16,7 +16,7 @@ use super::state::print;
 use super::{EXIT_CONFIG, EXIT_FAIL, EXIT_OK};
 use crate::config::{Config, Loaded, installed};
 
-/// Proves that a machine and a target are fit for a long run.
+/// Prove that a machine and a target are fit for a long run
 #[derive(Debug, Clone, clap::Args)]
 pub struct DoctorArgs {
     /// The configuration file [default: soakd.toml, or /etc/soakd/soakd.toml if there is none here]
