@@ -15,23 +15,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make soak cycles until the run ends; go on with an unfinished run
     Run(cli::run::RunArgs),
-    /// Say everything that is wrong with the configuration, and change nothing
     Check(cli::check::CheckArgs),
-    /// Prove that this machine and the target are fit for a long run
     Doctor(cli::doctor::DoctorArgs),
-    /// Write a configuration from a few questions
     Init(cli::init::InitArgs),
-    /// Tell people, to see that they can be told
     Notify(cli::notify::NotifyArgs),
-    /// Show the report of a run
     Report(cli::report::ReportArgs),
-    /// List all runs
     Runs(cli::runs::RunsArgs),
-    /// Show when the next runs begin
     Schedule(cli::schedule::ScheduleArgs),
-    /// Run the embedded sync server alone
     Target(cli::target::TargetArgs),
     #[command(flatten)]
     Daemon(cli::daemon::DaemonCommand),
