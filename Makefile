@@ -1,12 +1,12 @@
 # What one does with soakd's sources. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint deb tools
+.PHONY: help demo test bench lint deb package-test tools
 # lint comes before test where both are asked for, and their output is not mixed.
 .NOTPARALLEL:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: tools ## Build soakd, run a small soak on its own sync server, print the report
 	cargo build --release --locked
@@ -15,7 +15,7 @@ demo: tools ## Build soakd, run a small soak on its own sync server, print the r
 test: tools ## Install what the tests need where it is missing, and run all of them
 	tests/setup.sh
 	@echo cargo test --locked --no-fail-fast; cargo test --locked --no-fail-fast; code=$$?; \
-	    tests/setup.sh --remind; exit $$code
+	    tests/package.sh || code=1; tests/setup.sh --remind; exit $$code
 
 bench: tools ## Measure speed and memory, and print figures against the limits
 	cargo build --release --locked
@@ -23,6 +23,10 @@ bench: tools ## Measure speed and memory, and print figures against the limits
 
 deb: tools ## Build the Debian package (target/debian/*.deb)
 	deploy/deb/build.sh
+
+package-test: tools ## Install, upgrade and purge the package in a Debian root of its own (as root)
+	tests/setup.sh
+	tests/package.sh
 
 lint: tools ## Check format, lints, dependencies, systemd units and alert rules
 	@cargo fmt --version >/dev/null 2>&1 || \

@@ -97,6 +97,12 @@ if ! command -v promtool >/dev/null && ! install prometheus; then
     lacks "promtool: the form of the metrics, and the alert rules (Debian: apt-get install prometheus, as root)"
 fi
 
+if ! command -v debootstrap >/dev/null && ! install debootstrap; then
+    lacks "debootstrap: the test of the package (Debian: apt-get install debootstrap, as root)"
+elif [ "$(id -u)" -ne 0 ]; then
+    lacks "root, which a Debian root needs: the test of the package"
+fi
+
 # Does nothing where the file is there already; else it needs npm.
 fetch_extension() {
     bash "$extension_script" </dev/null && return

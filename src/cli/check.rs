@@ -9,13 +9,13 @@ mod service;
 use std::path::PathBuf;
 
 use crate::cli::{EXIT_CONFIG, EXIT_FAIL, EXIT_OK};
-use crate::config::{Config, Loaded, ProviderConfig, StoreConfig, TargetConfig};
+use crate::config::{Config, Loaded, ProviderConfig, StoreConfig, TargetConfig, installed};
 
 /// Say everything that is wrong with a configuration, and change nothing
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckArgs {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE", env = "SOAKD_CONFIG", default_value = "soakd.toml")]
+    /// The configuration file [default: soakd.toml, or /etc/soakd/soakd.toml if there is none here]
+    #[arg(short, long, value_name = "FILE", env = "SOAKD_CONFIG", default_value_os_t = installed::default_config(), hide_default_value = true)]
     pub config: PathBuf,
 }
 

@@ -8,7 +8,7 @@ use chrono::Utc;
 use clap::{Args, Subcommand};
 
 use super::{EXIT_CONFIG, EXIT_FAIL, EXIT_OK};
-use crate::config::{Config, NotifyConfig};
+use crate::config::{Config, NotifyConfig, installed};
 use crate::observe::notify::{Channel, Channels, Delivered, Origin, SendError, test_letter};
 
 /// Width of the column of names.
@@ -30,8 +30,8 @@ enum NotifyCommand {
 /// Arguments of `soakd notify test`.
 #[derive(Debug, Args)]
 struct TestArgs {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE", env = "SOAKD_CONFIG", default_value = "soakd.toml")]
+    /// The configuration file [default: soakd.toml, or /etc/soakd/soakd.toml if there is none here]
+    #[arg(short, long, value_name = "FILE", env = "SOAKD_CONFIG", default_value_os_t = installed::default_config(), hide_default_value = true)]
     config: PathBuf,
     /// Send over this channel only: mail, webhook.NAME or ping
     #[arg(long, value_name = "NAME")]

@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::{EXIT_CONFIG, EXIT_OK, state};
-use crate::config::{Config, Loaded, RunConfig, Schedules, Span};
+use crate::config::{Config, Loaded, RunConfig, Schedules, Span, installed};
 use crate::engine::schedule::{Calendar, State, Upcoming, upcoming};
 
 #[cfg(test)]
@@ -30,8 +30,8 @@ pub enum ScheduleFormat {
 /// Show when the next runs begin
 #[derive(Debug, Clone, clap::Args)]
 pub struct ScheduleArgs {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE", env = "SOAKD_CONFIG", default_value = "soakd.toml")]
+    /// The configuration file [default: soakd.toml, or /etc/soakd/soakd.toml if there is none here]
+    #[arg(short, long, value_name = "FILE", env = "SOAKD_CONFIG", default_value_os_t = installed::default_config(), hide_default_value = true)]
     pub config: PathBuf,
     /// How many runs, over all schedules
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=RUNS_MAX))]

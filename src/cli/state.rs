@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::daemon::wait;
-use crate::config::ApiConfig;
+use crate::config::{ApiConfig, installed};
 use crate::model::record::{RunRecord, Snapshot};
 use crate::observe::api::client::{AskError, Client};
 use crate::observe::api::reachable_path;
@@ -17,32 +17,36 @@ use crate::store::{Store, StoreError};
 
 /// State directory when nothing is said.
 const DEFAULT_DIR: &str = "soakd-state";
-/// State directory of the packaged service.
-const SERVICE_DIR: &str = "/var/lib/soakd";
 /// Exit code for a run or a state that is not there.
 pub(super) const NOT_THERE: u8 = 2;
 
 /// Which state directory to read.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StateArgs {
-    /// Directory with the state file and the reports
+    /// Directory with the state file and the reports [default: soakd-state, or /var/lib/soakd if there is none here]
     #[arg(long, value_name = "DIR", env = "SOAKD_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Configuration file that names the state directory in [run]
+    /// Configuration file, whose state directory is meant
     #[arg(short = 'c', long = "config", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
 impl StateArgs {
-    /// Returns the directory: `--state-dir` before the configuration before the default.
+    /// Returns the directory: `--state-dir` before the configuration before the one here before the installed service's.
     pub(super) fn dir(&self) -> anyhow::Result<PathBuf> {
         if let Some(dir) = &self.state_dir {
             return Ok(dir.clone());
         }
-        if self.config.is_none() && !Path::new(DEFAULT_DIR).exists() && Path::new(SERVICE_DIR).exists() {
-            return Ok(SERVICE_DIR.into());
+        match self.setting("run", "state_dir")?.filter(|dir| dir != DEFAULT_DIR) {
+            Some(dir) => Ok(dir.into()),
+            None => Ok(self.file().and_then(|file| installed::state_dir(&file)).unwrap_or_else(|| DEFAULT_DIR.into())),
         }
-        Ok(self.setting("run", "state_dir")?.map_or_else(|| DEFAULT_DIR.into(), PathBuf::from))
+    }
+
+    /// Returns the configuration that is meant: the one given, or the installed service's where nothing else is to be found.
+    fn file(&self) -> Option<PathBuf> {
+        let nothing = self.state_dir.is_none() && !Path::new(DEFAULT_DIR).exists();
+        self.config.clone().or_else(|| nothing.then(installed::config).flatten())
     }
 
     /// Returns the path of the socket that the configuration gives, if it gives one.
@@ -52,9 +56,9 @@ impl StateArgs {
 
     /// Returns a text of the configuration; the rest of it may be wrong.
     fn setting(&self, section: &str, key: &str) -> anyhow::Result<Option<String>> {
-        let Some(file) = &self.config else { return Ok(None) };
+        let Some(file) = self.file() else { return Ok(None) };
         let text =
-            fs::read_to_string(file).with_context(|| format!("cannot read the configuration {}", file.display()))?;
+            fs::read_to_string(&file).with_context(|| format!("cannot read the configuration {}", file.display()))?;
         let table: toml::Table =
             text.parse().with_context(|| format!("the configuration {} is not TOML", file.display()))?;
         match table.get(section).and_then(|section| section.get(key)) {

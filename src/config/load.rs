@@ -10,7 +10,10 @@ use toml::de::{DeTable, Deserializer};
 
 use super::problem::{ConfigErrors, Problem};
 use super::walk::Walk;
-use super::{Config, ProviderConfig, SecretRef, StoreConfig, TargetConfig, WorkloadConfig, effective, rules, table};
+use super::{
+    Config, ProviderConfig, RunConfig, SecretRef, StoreConfig, TargetConfig, WorkloadConfig, effective, installed,
+    rules, table,
+};
 use crate::model::schema::TableSpec;
 
 /// Largest file that is read, for a configuration as for a table's DDL.
@@ -37,6 +40,16 @@ impl Loaded {
     pub fn new(config: Config, table: TableSpec, origin: &str) -> Self {
         Self { config, table, origin: origin.into(), schedules: BTreeMap::new() }
     }
+
+    /// Sets the state directory where the file leaves it at the default.
+    fn keep_state_in(&mut self, dir: &Path) {
+        let unset = RunConfig::default().state_dir;
+        for config in self.schedules.values_mut().map(|(config, _)| config).chain([&mut self.config]) {
+            if config.run.state_dir == unset {
+                config.run.state_dir = dir.to_owned();
+            }
+        }
+    }
 }
 
 /// Settings and table of one merged tree, and what is wrong across its keys.
@@ -56,7 +69,11 @@ impl Config {
             let problem = Problem { line: 0, key: String::new(), message, allowed: String::new() };
             ConfigErrors { origin: origin.clone(), problems: vec![problem] }
         })?;
-        Self::parse(&text, &origin)
+        let mut loaded = Self::parse(&text, &origin)?;
+        if let Some(dir) = installed::state_dir(path) {
+            loaded.keep_state_in(&dir);
+        }
+        Ok(loaded)
     }
 
     /// Checks the text of a configuration; `origin` is its file, which relative paths start from.

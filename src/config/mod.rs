@@ -6,6 +6,7 @@ pub mod cron;
 pub mod daemon;
 mod effective;
 pub mod flat;
+pub mod installed;
 pub mod keys;
 pub mod load;
 pub mod notify;

@@ -60,7 +60,13 @@ impl Gateway {
             .timeout(timeouts.request)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|e| refused(format!("no client could be made ({e})")))?;
+            .map_err(|e| {
+                // The cause that people meet stands below the error: a machine without any certificates of authorities.
+                let why = anyhow::Error::from(e);
+                refused(format!(
+                    "no client could be made ({why:#}); without ca-certificates on the machine, install them"
+                ))
+            })?;
         Ok(Self { base, api_key, database, table, timeouts, client })
     }
 

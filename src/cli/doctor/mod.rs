@@ -14,13 +14,13 @@ use std::path::PathBuf;
 use super::check::{self, CheckLine, Outcome, local};
 use super::state::print;
 use super::{EXIT_CONFIG, EXIT_FAIL, EXIT_OK};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, installed};
 
 /// Prove that a machine and a target are fit for a long run
 #[derive(Debug, Clone, clap::Args)]
 pub struct DoctorArgs {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE", env = "SOAKD_CONFIG", default_value = "soakd.toml")]
+    /// The configuration file [default: soakd.toml, or /etc/soakd/soakd.toml if there is none here]
+    #[arg(short, long, value_name = "FILE", env = "SOAKD_CONFIG", default_value_os_t = installed::default_config(), hide_default_value = true)]
     pub config: PathBuf,
     /// Send no mail and tell no webhook
     #[arg(long)]
