@@ -27,11 +27,11 @@ impl Daemon {
             }
             Wish::Trigger { schedule: None } if planner.is_empty() => {
                 self.ground.control.hurry();
-                Ok("the next cycle begins without the rest of the pause".into())
+                Ok(format!("a pause between two cycles, if there is one now, is over{}", self.once_resumed()))
             }
             Wish::Trigger { schedule } => {
                 let name = planner.table.trigger(schedule.as_deref(), self.ground.clock.now())?;
-                Ok(format!("a run of schedule {name} begins as soon as no other is under way"))
+                Ok(format!("a run of schedule {name} begins as soon as no other is under way{}", self.once_resumed()))
             }
             Wish::Stop { now } => {
                 let after = if now { "step" } else { "cycle" };
@@ -40,9 +40,23 @@ impl Daemon {
                 } else {
                     self.ground.control.last_cycle.cancel();
                 }
-                Ok(format!("the daemon ends after the {after} in work"))
+                Ok(match self.ground.control.reasons() {
+                    held if held.is_empty() || now => format!("the daemon ends after the {after} in work"),
+                    held => format!(
+                        "the daemon ends after the cycle in work, which waits: {}; resume it, or stop with --now",
+                        held.join("; ")
+                    ),
+                })
             }
             Wish::Reload => self.reload_now(planner),
+        }
+    }
+
+    /// Returns what to add to an answer while nothing new begins.
+    fn once_resumed(&self) -> String {
+        match self.ground.control.reasons() {
+            held if held.is_empty() => String::new(),
+            held => format!(", but not before this is over: {}", held.join("; ")),
         }
     }
 
