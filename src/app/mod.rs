@@ -117,10 +117,8 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let over = CancellationToken::new();
         let feed = || Feed { events: events.subscribe(), over: over.clone() };
-        let readers = [
-            tokio::spawn(readers::write_log(feed(), workers_log)),
-            tokio::spawn(readers::write_reports(feed())),
-        ];
+        let readers =
+            [tokio::spawn(readers::write_log(feed(), workers_log)), tokio::spawn(readers::write_reports(feed()))];
         // Lines for people do not belong among those for machines, unless somebody wants them there.
         let shown = options.plain || !log.is_for_machines();
         let show = shown.then(|| tokio::spawn(readers::show(feed(), options.plain)));
