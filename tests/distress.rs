@@ -60,7 +60,7 @@ fn a_full_disk_pauses_a_run_and_harms_nothing() {
         return;
     };
     let limits = "[limits]\ndisk_warn = \"60MiB\"\ndisk_pause = \"50MiB\"\nevery = \"100ms\"\n";
-    let settings = format!("[run]\nseed = 8\ncycles = 2\n{}", small("lockstep", (40, 30, 2), limits));
+    let settings = format!("[run]\nseed = 8\ncycles = 2\n{}", small("lockstep", (40, 200, 2), limits));
     let config = configuration(dir.path(), &settings);
     let mut daemon = Daemon::start(&mut run_command(&config, &state, &[]));
     daemon.line("cycle 1: load");
@@ -90,7 +90,7 @@ fn a_full_disk_pauses_a_run_and_harms_nothing() {
 /// Starts a run as a service and waits until it is in its load.
 fn service(dir: &Path, systemd: &Systemd, more: &str) -> Daemon {
     let settings =
-        format!("[run]\nseed = 8\ncycles = 1\ndatabases_per_worker = 1\n{}", small("lockstep", (40, 30, 2), more));
+        format!("[run]\nseed = 8\ncycles = 1\ndatabases_per_worker = 1\n{}", small("lockstep", (40, 200, 2), more));
     let config = configuration(dir, &settings);
     let mut command = run_command(&config, &dir.join("state"), &[]);
     let mut daemon = Daemon::start(systemd.service(&mut command, WATCHDOG));

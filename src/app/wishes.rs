@@ -5,12 +5,11 @@ use super::planner::Planner;
 use crate::config::Config;
 use crate::config::reload::{UnderWay, reload_refusals};
 use crate::engine::event::RunEvent;
-use crate::model::status::Control as Wish;
+use crate::model::status::{Control as Wish, DaemonState};
 
 impl Daemon {
     /// Does what somebody wishes; the answer is a sentence for them.
     pub(super) fn answer(&mut self, wish: Wish, planner: &mut Planner) -> Result<String, String> {
-        tracing::info!(?wish, "asked");
         match wish {
             Wish::Pause { reason } => {
                 self.keep(PAUSE, Some(&reason))?;
@@ -40,7 +39,9 @@ impl Daemon {
                 } else {
                     self.ground.control.last_cycle.cancel();
                 }
+                let idle = *self.doing.borrow() == DaemonState::Idle;
                 Ok(match self.ground.control.reasons() {
+                    _ if idle => "the daemon ends; no run is under way".into(),
                     held if held.is_empty() || now => format!("the daemon ends after the {after} in work"),
                     held => format!(
                         "the daemon ends after the cycle in work, which waits: {}; resume it, or stop with --now",
