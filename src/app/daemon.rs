@@ -21,6 +21,8 @@ use crate::model::verdict::Verdict;
 /// How long messages that are on their way are waited for when the work is done, and how often they are looked for.
 const OUTBOX_MAX: Duration = Duration::from_secs(30);
 const OUTBOX_LOOK: Duration = Duration::from_millis(200);
+/// How often the wait for the next run tells that it still works.
+const IDLE_BEAT: Duration = Duration::from_secs(5);
 /// Name of the value that keeps an operator's pause over restarts.
 pub(super) const PAUSE: &str = "pause";
 /// Who holds the runs back when an operator asked for it.
@@ -120,6 +122,7 @@ impl Daemon {
             () = self.reload.notified() => drop(self.reload_now(planner)),
             _ = held.changed() => {}
             () = self.ground.control.ending() => {}
+            () = tokio::time::sleep(IDLE_BEAT) => {}
         }
     }
 
@@ -146,8 +149,13 @@ impl Daemon {
                 Some((wish, answer)) = self.requests.recv() => {
                     let said = self.answer(wish, planner);
                     let _ = answer.send(said);
+                    // Whoever asked sees it in the status at once.
+                    planner.look(&self.ground.store, &self.ground.events, true)?;
                 }
-                () = self.reload.notified() => drop(self.reload_now(planner)),
+                () = self.reload.notified() => {
+                    drop(self.reload_now(planner));
+                    planner.look(&self.ground.store, &self.ground.events, true)?;
+                }
             }
         };
         if let Some(snapshot) = &end.snapshot {

@@ -54,7 +54,7 @@ pub struct Options {
     pub state_dir: Option<PathBuf>,
     /// Gives up an unfinished run and starts anew.
     pub fresh: bool,
-    /// Plain lines even on a terminal.
+    /// Progress in plain lines even on a terminal, and also where the log is for machines.
     pub plain: bool,
     /// The soakd program itself.
     pub program: PathBuf,
@@ -121,10 +121,12 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         let reports = Reports::default();
         let feed = || Feed { events: events.subscribe(), over: over.clone() };
         let readers = [
-            tokio::spawn(readers::show(feed(), options.plain || log.is_for_machines())),
             tokio::spawn(readers::write_log(feed(), workers_log)),
             tokio::spawn(readers::write_reports(feed(), reports.clone())),
         ];
+        // Lines for people do not belong among those for machines, unless somebody wants them there.
+        let shown = options.plain || !log.is_for_machines();
+        let show = shown.then(|| tokio::spawn(readers::show(feed(), options.plain)));
         let (ask, requests) = mpsc::channel(REQUESTS_MAX);
         let doing = watch::channel(DaemonState::Starting).0;
         let parts = watch::channel(Vec::new()).0;
@@ -147,7 +149,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         over.cancel();
         // A reader that panicked has said so, and one that waits for a part which hangs has nothing more to read.
         let all = async {
-            for reader in readers.into_iter().chain(around) {
+            for reader in readers.into_iter().chain(show).chain(around) {
                 let _ = reader.await;
             }
         };

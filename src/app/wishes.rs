@@ -5,12 +5,11 @@ use super::planner::Planner;
 use crate::config::Config;
 use crate::config::reload::{UnderWay, reload_refusals};
 use crate::engine::event::RunEvent;
-use crate::model::status::Control as Wish;
+use crate::model::status::{Control as Wish, DaemonState};
 
 impl Daemon {
     /// Does what somebody wishes; the answer is a sentence for them.
     pub(super) fn answer(&mut self, wish: Wish, planner: &mut Planner) -> Result<String, String> {
-        tracing::info!(?wish, "asked");
         match wish {
             Wish::Pause { reason } => {
                 self.keep(PAUSE, Some(&reason))?;
@@ -27,11 +26,11 @@ impl Daemon {
             }
             Wish::Trigger { schedule: None } if planner.is_empty() => {
                 self.ground.control.hurry();
-                Ok("the next cycle begins without the rest of the pause".into())
+                Ok(format!("a pause between two cycles, if there is one now, is over{}", self.once_resumed()))
             }
             Wish::Trigger { schedule } => {
                 let name = planner.table.trigger(schedule.as_deref(), self.ground.clock.now())?;
-                Ok(format!("a run of schedule {name} begins as soon as no other is under way"))
+                Ok(format!("a run of schedule {name} begins as soon as no other is under way{}", self.once_resumed()))
             }
             Wish::Stop { now } => {
                 let after = if now { "step" } else { "cycle" };
@@ -40,9 +39,25 @@ impl Daemon {
                 } else {
                     self.ground.control.last_cycle.cancel();
                 }
-                Ok(format!("the daemon ends after the {after} in work"))
+                let idle = *self.doing.borrow() == DaemonState::Idle;
+                Ok(match self.ground.control.reasons() {
+                    _ if idle => "the daemon ends; no run is under way".into(),
+                    held if held.is_empty() || now => format!("the daemon ends after the {after} in work"),
+                    held => format!(
+                        "the daemon ends after the cycle in work, which waits: {}; resume it, or stop with --now",
+                        held.join("; ")
+                    ),
+                })
             }
             Wish::Reload => self.reload_now(planner),
+        }
+    }
+
+    /// Returns what to add to an answer while nothing new begins.
+    fn once_resumed(&self) -> String {
+        match self.ground.control.reasons() {
+            held if held.is_empty() => String::new(),
+            held => format!(", but not before this is over: {}", held.join("; ")),
         }
     }
 

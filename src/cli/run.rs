@@ -34,7 +34,7 @@ pub struct RunArgs {
     /// Directory for state, databases and reports, in place of run.state_dir.
     #[arg(long, env = "SOAKD_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// Print plain lines even on a terminal.
+    /// Print progress as plain lines, even on a terminal; without it there are none where the log is for machines.
     #[arg(long)]
     plain: bool,
     /// Break the embedded target on purpose, to see that it is found; needs --testing.

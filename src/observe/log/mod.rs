@@ -12,6 +12,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -36,7 +37,7 @@ pub struct LevelError(String);
 /// Starts the log of this process. If there is one already, it stays.
 pub fn init(config: &LogConfig) -> LogHandle {
     let out = Arc::new(Out::new(form(config.format), Box::new(std::io::stderr()), config.repeats.get()));
-    let (filter, handle) = reload::Layer::new(EnvFilter::new(&config.level));
+    let (filter, handle) = reload::Layer::new(EnvFilter::new(own(&config.level)));
     let subscriber = tracing_subscriber::registry().with(filter).with(out::Lines(Arc::clone(&out)));
     // Fails only if somebody else has set up logging, as a test may.
     let _ = subscriber.try_init();
@@ -57,7 +58,7 @@ impl LogHandle {
     /// Writes what these levels say from now on.
     pub fn set_level(&self, level: &str) -> Result<(), LevelError> {
         let refused = || LevelError(level.into());
-        let filter = EnvFilter::try_new(level).map_err(|_| refused())?;
+        let filter = EnvFilter::try_new(own(level)).map_err(|_| refused())?;
         self.filter.reload(filter).map_err(|_| refused())
     }
 
@@ -77,6 +78,16 @@ impl Drop for LogHandle {
     fn drop(&mut self) {
         self.out.close();
     }
+}
+
+/// Returns the levels with a general one that goes beyond warnings for soakd only: the libraries below it tell of every timer
+/// and connection. A level that names a library is taken as it is.
+fn own(level: &str) -> String {
+    let one = |directive: &str| match directive.trim().parse::<LevelFilter>() {
+        Ok(general) if general > LevelFilter::WARN => format!("warn,soakd={general}"),
+        _ => directive.to_owned(),
+    };
+    level.split(',').map(one).collect::<Vec<_>>().join(",")
 }
 
 /// Returns the form that lines have on this standard error.
@@ -114,6 +125,21 @@ fn choose(terminal: bool, journal_stream: Option<&str>, place: Option<(u64, u64)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_soakd_itself_says_more_than_warnings() {
+        for (level, is) in [
+            ("info", "warn,soakd=info"),
+            ("info,soakd::engine=debug", "warn,soakd=info,soakd::engine=debug"),
+            ("hyper=trace, debug", "hyper=trace,warn,soakd=debug"),
+            ("warn", "warn"),
+            ("off", "off"),
+            ("soakd::store=trace", "soakd::store=trace"),
+        ] {
+            assert_eq!(own(level), is);
+            assert!(EnvFilter::try_new(is).is_ok(), "{is}");
+        }
+    }
 
     #[test]
     fn the_form_suits_whoever_reads_standard_error() {
