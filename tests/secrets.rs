@@ -238,7 +238,8 @@ fn nothing_is_shown(format: &str) {
     outputs.tree(&scene.state);
     let sizes: usize = outputs.0.iter().map(|(_, bytes)| bytes.len()).sum();
     println!("{format}: {} outputs, {sizes} bytes", outputs.0.len());
-    for wanted in ["soakd.redb", "workers.log", "report.json", "mail 0", "body 0", "/metrics", "environment of worker"]
+    for wanted in
+        ["soakd.redb", "workers.log", "report.json", "mail 0", "of a webhook", "/metrics", "environment of worker"]
     {
         assert!(
             outputs.0.iter().any(|(from, bytes)| from.contains(wanted) && !bytes.is_empty()),
