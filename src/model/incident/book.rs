@@ -93,8 +93,11 @@ impl Book {
         for finding in lasting {
             self.see(cx, &Sight::of_finding(finding));
         }
-        for cause in healed.into_iter().map(cause_of) {
-            if let Some(id) = self.by_cause.get(&cause).copied() {
+        for finding in healed {
+            let cause = cause_of(finding);
+            let known = self.by_cause.get(&cause).copied();
+            // What a retry healed right after a crash is still a part of what the crash did.
+            if let Some(id) = known.or_else(|| self.deeper(cx, depth(finding), finding)) {
                 self.count(id, cause, 1);
             }
         }
@@ -163,26 +166,13 @@ impl Book {
         self.begin(cx, sight)
     }
 
-    /// Finds the open incident that something follows from: one that lies deeper, or as deep and on the same side.
+    /// Finds the open incident that something follows from, or raises one about the outage that it follows from.
     fn root_of(&mut self, cx: &mut Context<'_>, sight: &Sight) -> Option<u64> {
         let at_ms = sight.finding.at_ms;
-        let outage = self.current(cx.run).map(|known| known.outage.clone());
-        let lasts = |root_ms| {
-            outage.as_ref().is_some_and(|outage| {
-                let within = at_ms >= outage.from_ms && outage.until_ms.is_none_or(|until_ms| at_ms <= until_ms);
-                within && cx.window.covers(root_ms, outage.from_ms)
-            })
-        };
-        let found = self.open.values().filter(|case| {
-            let deeper = case.depth > sight.depth && case.depth >= Depth::Outage;
-            let alike = case.depth == sight.depth && case.incident.first.side == sight.finding.side;
-            let near = |root_ms| cx.window.covers(root_ms, at_ms) || lasts(root_ms);
-            (deeper || (alike && sight.depth == Depth::Root)) && case.root_ms.is_some_and(near)
-        });
-        let nearest = found.max_by_key(|case| (case.incident.first.side == Side::Server, case.root_ms));
-        if let Some(case) = nearest {
-            return Some(case.incident.id);
+        if let Some(id) = self.deeper(cx, sight.depth, &sight.finding) {
+            return Some(id);
         }
+        let outage = self.current(cx.run).map(|known| known.outage.clone());
         let began = outage.filter(|outage| {
             let end_ms = outage.until_ms.unwrap_or(i64::MAX);
             cx.window.covers(outage.from_ms, at_ms) || (outage.from_ms..=end_ms).contains(&at_ms)
@@ -191,6 +181,29 @@ impl Book {
             return self.raise(cx, sight.finding.cycle);
         }
         None
+    }
+
+    /// Returns the open incident nearby that lies deeper than a finding, or as deep and on the same side.
+    fn deeper(&self, cx: &Context<'_>, depth: Depth, finding: &Finding) -> Option<u64> {
+        let at_ms = finding.at_ms;
+        if depth == Depth::Own {
+            return None;
+        }
+        let outage = self.current(cx.run).map(|known| &known.outage);
+        let lasts = |root_ms| {
+            outage.is_some_and(|outage| {
+                let within = at_ms >= outage.from_ms && outage.until_ms.is_none_or(|until_ms| at_ms <= until_ms);
+                within && cx.window.covers(root_ms, outage.from_ms)
+            })
+        };
+        let found = self.open.values().filter(|case| {
+            let deeper = case.depth > depth && case.depth >= Depth::Outage;
+            let alike = case.depth == depth && case.incident.first.side == finding.side;
+            let near = |root_ms| cx.window.covers(root_ms, at_ms) || lasts(root_ms);
+            (deeper || (alike && depth == Depth::Root)) && case.root_ms.is_some_and(near)
+        });
+        let nearest = found.max_by_key(|case| (case.incident.first.side == Side::Server, case.root_ms));
+        nearest.map(|case| case.incident.id)
     }
 
     fn begin(&mut self, cx: &mut Context<'_>, sight: &Sight) -> u64 {

@@ -232,3 +232,17 @@ fn everything_is_bounded() {
     // The oldest are gone.
     assert!(!desk.table.contains_key(&1) && desk.table.contains_key(&desk.book.last_id()));
 }
+
+#[test]
+fn what_a_retry_healed_right_after_a_crash_is_counted_in_it_and_opens_nothing_by_itself() {
+    let healed = |at_ms| Finding { tolerated: true, ..seen(at_ms, Kind::Refused, "connection refused") };
+    let mut desk = Desk::default();
+    desk.add(&[healed(500)]);
+    assert!(desk.table.is_empty());
+    desk.add(&[seen(1_000, Kind::Crash, "server ended by signal 9"), healed(900), healed(1_100)]);
+    assert_eq!((desk.only().count, desk.only().causes.len()), (3, 2));
+    let mut far = Desk::default();
+    far.add(&[seen(1_000, Kind::Crash, "server ended by signal 9")]);
+    far.add(&[healed(600_000)]);
+    assert_eq!(far.only().count, 1);
+}
