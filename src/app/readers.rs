@@ -69,10 +69,10 @@ pub(super) async fn write_log(mut feed: Feed, mut log: LogFile) {
 /// Writes the reports of every checkpoint.
 pub(super) async fn write_reports(mut feed: Feed, reports: Reports) {
     while let Some(fed) = feed.next().await {
-        if let Fed::Event(RunEvent::Checkpoint { state_dir, snapshot, runs }) = fed {
-            if let Err(error) = reports.write(&state_dir, &snapshot, &runs) {
-                tracing::error!("reports cannot be written to {}: {error}", state_dir.display());
-            }
+        if let Fed::Event(RunEvent::Checkpoint { state_dir, snapshot, runs }) = fed
+            && let Err(error) = reports.write(&state_dir, &snapshot, &runs)
+        {
+            tracing::error!("reports cannot be written to {}: {error}", state_dir.display());
         }
     }
 }
