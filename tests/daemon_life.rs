@@ -68,7 +68,8 @@ fn stands_still(state: &Path) -> Value {
             return now;
         }
         before = now;
-        std::thread::sleep(Duration::from_millis(700));
+        // Longer than the figures take to get here.
+        std::thread::sleep(Duration::from_secs(2));
     }
 }
 
@@ -118,7 +119,7 @@ fn a_continuous_run_is_paused_hurried_and_stopped() {
     let start = || Daemon::start(&mut run_command(&config, &state, &[]));
     let mut daemon = start();
     daemon.line("cycle 1: load");
-    wait_for(&state, "running", |now| now["state"] == "running" && now["run"]["phase"] == "load");
+    wait_for(&state, "running", |now| now["state"] == "running" && now["run"]["steps_done"].as_u64() > Some(0));
     assert!(told(&state, &["status"]).contains("State      running\n"));
 
     told(&state, &["pause", "--reason", "lunch"]);

@@ -110,7 +110,7 @@ fn a_daemon_whose_parts_all_freeze_does_not_feed_the_watchdog() {
     assert!(parts.len() >= 3, "{parts:?}");
     parts.iter().for_each(|part| send(part.pid, Signal::STOP));
     // What was under way when they froze may be told once more.
-    std::thread::sleep(WATCHDOG / 2);
+    std::thread::sleep(WATCHDOG);
     let (fed, before) = (systemd.count("WATCHDOG=1"), systemd.heard().len());
     std::thread::sleep(WATCHDOG * 2);
     assert_eq!(systemd.count("WATCHDOG=1"), fed, "nothing was done: {:#?}", systemd.heard());
@@ -124,7 +124,11 @@ fn a_daemon_whose_parts_all_freeze_does_not_feed_the_watchdog() {
 fn a_worker_that_freezes_is_replaced_and_the_watchdog_is_fed_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let systemd = Systemd::start(dir.path());
-    let daemon = service(dir.path(), &systemd, "[timeouts]\nstep = \"2s\"\n");
+    let daemon = service(
+        dir.path(),
+        &systemd,
+        "[timeouts]\nstep = \"2s\"\nrequest = \"1s\"\nconnect = \"1s\"\nprobe = \"1s\"\n",
+    );
     let holds = |part: &daemon::Process| part.databases().iter().any(|name| name == "db1.sqlite");
     let worker = children(daemon.pid()).into_iter().find(holds).expect("the worker of the first database");
     send(worker.pid, Signal::STOP);
