@@ -138,7 +138,8 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         };
         let (dials, around) = around::start(opened, &ground, (&config, &state_dir), log, ask)?;
         tokio::spawn(announce::announce(doing.subscribe(), control, events, over.clone()));
-        let mut daemon = Daemon { options, loaded, state_dir, ground, requests, reload, parts, doing, dials };
+        let course = watch::channel(config.run.clone()).0;
+        let mut daemon = Daemon { options, loaded, state_dir, ground, requests, reload, parts, doing, dials, course };
         let ended = daemon.live().await;
         daemon.let_messages_go().await;
         over.cancel();

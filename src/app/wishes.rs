@@ -27,7 +27,11 @@ impl Daemon {
             }
             Wish::Trigger { schedule: None } if planner.is_empty() => {
                 self.ground.control.hurry();
-                Ok("the next cycle begins without the rest of the pause".into())
+                let text = "the next cycle begins without the rest of the pause";
+                match self.ground.control.reasons() {
+                    held if held.is_empty() => Ok(text.into()),
+                    held => Ok(format!("{text}, but it still waits: {}", held.join("; "))),
+                }
             }
             Wish::Trigger { schedule } => {
                 let name = planner.table.trigger(schedule.as_deref(), self.ground.clock.now())?;
@@ -40,7 +44,15 @@ impl Daemon {
                 } else {
                     self.ground.control.last_cycle.cancel();
                 }
-                Ok(format!("the daemon ends after the {after} in work"))
+                let text = format!("the daemon ends after the {after} in work");
+                match self.ground.control.reasons() {
+                    held if held.is_empty() || now => Ok(text),
+                    held => Ok(format!(
+                        "{text}; as it is paused ({}), a cycle that was begun waits for `soakd resume`, and `soakd stop \
+                         --now` ends it after the step",
+                        held.join("; ")
+                    )),
+                }
             }
             Wish::Reload => self.reload_now(planner),
         }
@@ -87,6 +99,11 @@ impl Daemon {
         self.dials.turn(&loaded.config, &self.ground.store)?;
         planner.table.reload(&loaded.config.schedule, self.ground.clock.now())?;
         self.loaded = loaded;
-        Ok("the configuration was reloaded; what concerns a run counts from the next one".into())
+        if let Some(run) = &unfinished
+            && let Ok(loaded) = self.loaded_for(run.schedule.as_deref())
+        {
+            self.course.send_replace(loaded.config.run);
+        }
+        Ok("the configuration was reloaded".into())
     }
 }
