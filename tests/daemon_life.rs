@@ -61,13 +61,12 @@ fn steps_at_rest(state: &Path) -> u64 {
     let next =
         |seen: &Value| status_when(state, "looked at", |status| status["health"]["at_ms"] != seen["health"]["at_ms"]);
     let mut before = status_when(state, "paused", |status| status["state"] == "paused");
-    loop {
+    // The step in work still ends, and it takes some looks until that shows.
+    let mut same = 0;
+    while same < LOOKS {
         let now = next(&before);
-        let same = now["run"]["steps_done"] == before["run"]["steps_done"];
+        same = if now["run"]["steps_done"] == before["run"]["steps_done"] { same + 1 } else { 0 };
         before = now;
-        if same {
-            break;
-        }
     }
     for _ in 0..LOOKS {
         let now = next(&before);
