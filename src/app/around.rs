@@ -90,6 +90,7 @@ impl Dials {
     /// Puts changed settings in force; nothing changes if a secret cannot be had.
     pub(super) fn turn(&self, config: &Config, store: &Shared) -> Result<(), String> {
         let channels = channels(config).map_err(|error| error.to_string())?;
+        self.log.reload(&config.log).map_err(|error| error.to_string())?;
         store
             .with(|store| {
                 store.set_policy(notify::policy(&config.notify));
@@ -99,7 +100,7 @@ impl Dials {
         self.channels.send_replace(Arc::new(channels));
         self.limits.send_replace(config.limits.clone());
         self.keep.send_replace(config.retention.clone());
-        self.log.reload(&config.log).map_err(|error| error.to_string())
+        Ok(())
     }
 }
 

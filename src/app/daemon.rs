@@ -11,7 +11,7 @@ use super::around::{Dials, Ground};
 use super::planner::Planner;
 use super::reports::Reports;
 use super::{Ended, Options};
-use crate::config::Loaded;
+use crate::config::{Loaded, RunConfig};
 use crate::engine::run::{Given, RunEnd, run};
 use crate::engine::setup::Setup;
 use crate::model::record::{Phase, RunRecord};
@@ -43,6 +43,8 @@ pub(super) struct Daemon {
     pub(super) doing: watch::Sender<DaemonState>,
     pub(super) dials: Dials,
     pub(super) reports: Reports,
+    /// What the run under way is told of its end and its rests.
+    pub(super) course: watch::Sender<RunConfig>,
 }
 
 impl Daemon {
@@ -128,16 +130,19 @@ impl Daemon {
 
     /// Makes one run, or goes on with the unfinished one, and hears what is asked meanwhile.
     async fn one_run(&mut self, schedule: Option<String>, planner: &mut Planner) -> anyhow::Result<RunEnd> {
+        let setup = self.setup(schedule.as_deref())?;
+        self.course.send_replace(setup.config.run.clone());
         let given = Given {
             store: self.ground.store.clone(),
             schedule: schedule.clone(),
             fresh: std::mem::take(&mut self.options.fresh),
             events: self.ground.events.clone(),
             control: Arc::clone(&self.ground.control),
+            course: self.course.subscribe(),
             parts: self.parts.clone(),
         };
         self.doing.send_replace(DaemonState::Running);
-        let running = run(self.setup(schedule.as_deref())?, given);
+        let running = run(setup, given);
         let mut running = std::pin::pin!(running);
         let end = loop {
             tokio::select! {
@@ -169,14 +174,9 @@ impl Daemon {
 
     /// Returns what a run of this schedule is made of, or the continuous one.
     fn setup(&self, schedule: Option<&str>) -> anyhow::Result<Setup> {
-        let loaded = match schedule {
-            None => self.loaded.clone(),
-            Some(name) => self.loaded.for_schedule(name).with_context(|| format!("there is no schedule {name}"))?,
-        };
-        let mut config = loaded.config;
-        self.options.apply(&mut config);
+        let loaded = self.loaded_for(schedule)?;
         Ok(Setup {
-            config,
+            config: loaded.config,
             table: loaded.table,
             program: self.options.program.clone(),
             plants: self.options.plants.clone(),
@@ -185,6 +185,16 @@ impl Daemon {
             beat: self.ground.beat.clone(),
             own: self.ground.own.clone(),
         })
+    }
+
+    /// Returns the settings of a run of this schedule, or of the continuous one, with what was said on the command line.
+    pub(super) fn loaded_for(&self, schedule: Option<&str>) -> anyhow::Result<Loaded> {
+        let mut loaded = match schedule {
+            None => self.loaded.clone(),
+            Some(name) => self.loaded.for_schedule(name).with_context(|| format!("there is no schedule {name}"))?,
+        };
+        self.options.apply(&mut loaded.config);
+        Ok(loaded)
     }
 
     fn give_up(&self, mut record: RunRecord, because: String) -> anyhow::Result<()> {

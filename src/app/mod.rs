@@ -143,7 +143,9 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         };
         let (dials, around) = around::start(opened, &ground, (&config, &state_dir), log, ask)?;
         tokio::spawn(announce::announce(doing.subscribe(), control, events, over.clone()));
-        let mut daemon = Daemon { options, loaded, state_dir, ground, requests, reload, parts, doing, dials, reports };
+        let course = watch::channel(config.run.clone()).0;
+        let mut daemon =
+            Daemon { options, loaded, state_dir, ground, requests, reload, parts, doing, dials, reports, course };
         let ended = daemon.live().await;
         daemon.let_messages_go().await;
         over.cancel();

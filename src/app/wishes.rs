@@ -102,6 +102,11 @@ impl Daemon {
         self.dials.turn(&loaded.config, &self.ground.store)?;
         planner.table.reload(&loaded.config.schedule, self.ground.clock.now())?;
         self.loaded = loaded;
-        Ok("the configuration was reloaded; what concerns a run counts from the next one".into())
+        if let Some(run) = &unfinished
+            && let Ok(loaded) = self.loaded_for(run.schedule.as_deref())
+        {
+            self.course.send_replace(loaded.config.run);
+        }
+        Ok("the configuration was reloaded".into())
     }
 }

@@ -75,9 +75,9 @@ impl Control {
         }
     }
 
-    /// Ends a wait between two cycles.
+    /// Ends the wait between two cycles; without one, the next wait does not take place.
     pub fn hurry(&self) {
-        self.hurry.notify_waiters();
+        self.hurry.notify_one();
     }
 
     /// Waits until somebody is in a hurry.

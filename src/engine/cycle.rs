@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::control::Control;
@@ -15,6 +16,7 @@ use super::service::Service;
 use super::setup::{Role, Setup};
 use super::verify;
 use super::worker::protocol::{Command, Reply};
+use crate::config::RunConfig;
 use crate::model::finding::{Finding, Kind, Side};
 use crate::model::ids::DbNo;
 use crate::model::record::{CycleRecord, EpochRecord, Phase, RunRecord};
@@ -29,6 +31,8 @@ pub struct Stage {
     pub service: Arc<Service>,
     pub crew: Arc<Crew>,
     pub control: Arc<Control>,
+    /// When the run ends and rests, as the configuration says now.
+    pub course: watch::Receiver<RunConfig>,
     /// This life of the daemon, once it is written down.
     pub epoch: OnceLock<EpochRecord>,
 }

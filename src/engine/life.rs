@@ -11,6 +11,7 @@ use super::quiet::planned_end;
 use super::run::{RunEnd, STOPPED};
 use super::setup::Role;
 use super::worker::protocol::{Command, Reply};
+use crate::config::RunConfig;
 use crate::model::record::{EpochRecord, Phase, RunRecord};
 use crate::model::verdict::Verdict;
 
@@ -111,9 +112,11 @@ impl Life<'_> {
 
     /// Runs cycles until the end; `None` when it was stopped.
     async fn cycles(&self, record: &mut RunRecord, epoch: &mut EpochRecord) -> anyhow::Result<Option<String>> {
-        let run = self.stage.setup.config.run.clone();
         let mut first = true;
         loop {
+            let planned = self.run();
+            (record.scale.cycles_planned, record.scale.duration_planned_ms) =
+                (planned.cycles, planned.duration.map(|time| time.get().as_millis() as u64));
             if let Some(because) = self.end_reached(record, first)? {
                 return Ok(Some(because));
             }
@@ -134,44 +137,56 @@ impl Life<'_> {
             let CycleEnd::Done(cycle) = self.stage.cycle(record).await? else { return Ok(None) };
             self.note_time(record, epoch, false)?;
             self.write_reports(record)?;
-            if cycle.verdict == Verdict::Fail && run.stop_on_fail {
+            if cycle.verdict == Verdict::Fail && self.run().stop_on_fail {
                 return Ok(Some(format!("cycle {} failed (run.stop_on_fail)", cycle.cycle)));
             }
-            if !run.pause.get().is_zero() && self.end_reached(record, false)?.is_none() {
-                self.rest(run.pause.get()).await;
-            }
+            self.rest(record).await?;
         }
     }
 
+    /// Returns what the configuration says now of the run's end and of its rests.
+    pub(super) fn run(&self) -> RunConfig {
+        self.stage.course.borrow().clone()
+    }
+
     /// Waits between two cycles, until the time is over, somebody is in a hurry, or the run is to end.
-    async fn rest(&self, pause: Duration) {
+    async fn rest(&self, record: &RunRecord) -> anyhow::Result<()> {
         let (clock, control) = (self.stage.setup.clock, &self.stage.control);
-        let until_ms = clock.now_ms().saturating_add(pause.as_millis() as i64);
+        let mut course = self.stage.course.clone();
+        let since_ms = clock.now_ms();
+        if !course.borrow().pause.get().is_zero() && self.end_reached(record, false)?.is_none() {
+            let (cycle, phase) = (record.cycle - 1, Phase::Pause);
+            self.stage.ledger.tell(RunEvent::Phase { cycle, phase, steps: None });
+        }
         let hurried = control.hurried();
         let mut hurried = std::pin::pin!(hurried);
         loop {
+            let pause = course.borrow_and_update().pause.get();
+            if pause.is_zero() || self.end_reached(record, false)?.is_some() {
+                return Ok(());
+            }
             // Waiting is what is due now, and is told as progress while it works.
             self.stage.setup.beat.on();
             tokio::select! {
-                () = clock.sleep_until(until_ms) => return,
+                () = clock.sleep_until(since_ms.saturating_add(pause.as_millis() as i64)) => return Ok(()),
                 () = tokio::time::sleep(BEAT_EVERY) => {}
-                () = &mut hurried => return,
-                () = control.stop.cancelled() => return,
-                () = control.last_cycle.cancelled() => return,
+                Ok(()) = course.changed() => {}
+                () = &mut hurried => return Ok(()),
+                () = control.ending() => return Ok(()),
             }
         }
     }
 
     /// Returns why the run is over, if it is; a cycle that was begun is finished first.
     fn end_reached(&self, record: &RunRecord, first: bool) -> anyhow::Result<Option<String>> {
-        let run = &self.stage.setup.config.run;
+        let run = self.run();
         let done = record.cycle - 1;
         if run.cycles.is_some_and(|cycles| done >= cycles) {
             return Ok(Some(format!("{done} cycles done")));
         }
         let in_cycle = first && record.phase != Phase::Pause;
         let now = self.stage.setup.clock.now();
-        if let Some(end) = planned_end(run).filter(|end| now >= *end && !in_cycle) {
+        if let Some(end) = planned_end(&run).filter(|end| now >= *end && !in_cycle) {
             return Ok(Some(format!("the planned end, {}, is reached (run.until)", end.format("%Y-%m-%d %H:%M UTC"))));
         }
         let over = run.duration.is_some_and(|d| self.observed_ms() >= d.get().as_millis() as u64);

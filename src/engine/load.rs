@@ -27,12 +27,18 @@ impl Stage {
                 }
             };
             let mut loading = std::pin::pin!(loading);
-            tokio::select! {
-                done = &mut loading => return done,
-                () = self.control.stop.cancelled() => self.crew.stop_loading().await,
-                () = self.control.held() => self.crew.stop_loading().await,
-            }
-            let done = loading.await?;
+            // A load that saw the pause itself may end before it is told: that is no end of the cycle.
+            let done = tokio::select! {
+                done = &mut loading => done?,
+                () = self.control.stop.cancelled() => {
+                    self.crew.stop_loading().await;
+                    loading.await?
+                }
+                () = self.control.held() => {
+                    self.crew.stop_loading().await;
+                    loading.await?
+                }
+            };
             if done && !self.control.stop.is_cancelled() {
                 return Ok(true);
             }

@@ -34,14 +34,18 @@ impl Life<'_> {
     /// Waits as long as quiet hours last, or until the run is to end.
     pub(super) async fn wait_for_loud_hours(&self) {
         let (setup, control) = (&self.stage.setup, &self.stage.control);
-        let run = &setup.config.run;
-        while let Some(end) = quiet_until(run, setup.clock.now())
-            && !control.is_ending()
-        {
+        let mut course = self.stage.course.clone();
+        loop {
+            let run = course.borrow_and_update().clone();
+            let Some(end) = quiet_until(&run, setup.clock.now()) else { break };
+            if control.is_ending() {
+                break;
+            }
             control.hold(WHO, format!("quiet hours until {end}, {} (run.quiet)", run.zone));
             setup.beat.on();
             tokio::select! {
                 () = setup.clock.sleep(LOOK_EVERY) => {}
+                Ok(()) = course.changed() => {}
                 () = control.ending() => {}
             }
         }

@@ -18,7 +18,7 @@ use super::ledger::Ledger;
 use super::life::Life;
 use super::service::Service;
 use super::setup::Setup;
-use crate::config::{differing, flatten};
+use crate::config::{RunConfig, differing, flatten};
 use crate::model::record::{Phase, RunRecord, Snapshot, Versions};
 use crate::model::verdict::Verdict;
 use crate::store::{Shared, Store};
@@ -67,13 +67,15 @@ pub struct Given {
     pub fresh: bool,
     pub events: broadcast::Sender<RunEvent>,
     pub control: Arc<Control>,
+    /// When it ends and when it rests, which may change while it is under way.
+    pub course: watch::Receiver<RunConfig>,
     /// The processes of the run, for whoever watches what they use.
     pub parts: watch::Sender<Vec<(String, u32)>>,
 }
 
 /// Runs or resumes until the end, a stop, or a failure of soakd itself.
 pub async fn run(setup: Setup, given: Given) -> anyhow::Result<RunEnd> {
-    let Given { store, schedule, fresh, events, control, parts } = given;
+    let Given { store, schedule, fresh, events, control, course, parts } = given;
     let (mut record, resumed) = store.with(|store| Ok(open_run(&setup, store, schedule, fresh)))??;
     let dir = run_dir(&setup.config.run.state_dir, &record.run);
     std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
@@ -104,7 +106,7 @@ pub async fn run(setup: Setup, given: Given) -> anyhow::Result<RunEnd> {
     let watch = tokio::spawn(Arc::clone(&service).watch(Arc::clone(&ledger), record.run.clone(), closing.clone()));
     tokio::spawn(tell_parts(Arc::clone(&crew), Arc::clone(&service), parts, closing.clone()));
 
-    let stage = Stage { setup, plan, ledger, service, crew, control, epoch: std::sync::OnceLock::new() };
+    let stage = Stage { setup, plan, ledger, service, crew, control, course, epoch: std::sync::OnceLock::new() };
     let life = Life { stage: &stage, started: Instant::now(), observed_before: record.observed_ms };
     let outcome = life.live(&mut record, resumed).await;
     closing.cancel();

@@ -170,6 +170,7 @@ fn begun(record: &RunRecord) -> RunStatus {
 /// Takes over the figures of finished cycles: the state file's are exact, also when events were missed.
 fn figures(run: &mut RunStatus, snapshot: &Snapshot) {
     run.cycles_by_verdict.clone_from(&snapshot.cycles_by_verdict);
+    run.cycles_planned = snapshot.run.scale.cycles_planned;
     run.verdict = snapshot.run.verdict.or_else(|| run.cycles_by_verdict.keys().max().copied());
     snapshot.cycles.iter().for_each(|cycle| noted(run, cycle));
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use chrono::SecondsFormat;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::entry::{Entry, Level};
 
@@ -67,22 +68,35 @@ fn colour(level: Level) -> &'static str {
     }
 }
 
+/// A line as machines read it, what they sort and choose by first.
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    level: &'static str,
+    target: &'a str,
+    message: &'a str,
+    fields: Map<String, Value>,
+}
+
 /// Returns the line as one JSON object, with its newline.
 pub(super) fn json(entry: &Entry) -> String {
-    let fields: Map<String, Value> =
-        entry.fields.iter().map(|(name, value)| (name.clone().into_owned(), value.clone())).collect();
-    let line = json!({
-        "timestamp": entry.at.to_rfc3339_opts(SecondsFormat::Micros, true),
-        "level": entry.level.word(),
-        "target": entry.target,
-        "message": entry.message,
-        "fields": fields,
-    });
-    format!("{line}\n")
+    let line = Line {
+        timestamp: entry.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+        level: entry.level.word(),
+        target: &entry.target,
+        message: &entry.message,
+        fields: entry.fields.iter().map(|(name, value)| (name.clone().into_owned(), value.clone())).collect(),
+    };
+    // Texts, numbers and truth values can always be written.
+    let mut line = serde_json::to_string(&line).unwrap_or_default();
+    line.push('\n');
+    line
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn entry() -> Entry {
@@ -111,6 +125,8 @@ mod tests {
         entry.message = "two\nlines, \"quoted\" \x1b[31m".into();
         let line = json(&entry);
         assert_eq!(line.matches('\n').count(), 1, "{line}");
+        let place = |name: &str| line.find(&format!("\"{name}\":")).expect("its place");
+        assert!(["timestamp", "level", "target", "message", "fields"].map(place).is_sorted(), "{line}");
         let read: Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(
             read,

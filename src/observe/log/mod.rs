@@ -12,7 +12,6 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 
-use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -37,7 +36,7 @@ pub struct LevelError(String);
 /// Starts the log of this process. If there is one already, it stays.
 pub fn init(config: &LogConfig) -> LogHandle {
     let out = Arc::new(Out::new(form(config.format), Box::new(std::io::stderr()), config.repeats.get()));
-    let (filter, handle) = reload::Layer::new(EnvFilter::new(own(&config.level)));
+    let (filter, handle) = reload::Layer::new(EnvFilter::new(directives(&config.level)));
     let subscriber = tracing_subscriber::registry().with(filter).with(out::Lines(Arc::clone(&out)));
     // Fails only if somebody else has set up logging, as a test may.
     let _ = subscriber.try_init();
@@ -58,7 +57,7 @@ impl LogHandle {
     /// Writes what these levels say from now on.
     pub fn set_level(&self, level: &str) -> Result<(), LevelError> {
         let refused = || LevelError(level.into());
-        let filter = EnvFilter::try_new(own(level)).map_err(|_| refused())?;
+        let filter = EnvFilter::try_new(directives(level)).map_err(|_| refused())?;
         self.filter.reload(filter).map_err(|_| refused())
     }
 
@@ -80,14 +79,19 @@ impl Drop for LogHandle {
     }
 }
 
-/// Returns the levels with a general one that goes beyond warnings for soakd only: the libraries below it tell of every timer
-/// and connection. A level that names a library is taken as it is.
-fn own(level: &str) -> String {
-    let one = |directive: &str| match directive.trim().parse::<LevelFilter>() {
-        Ok(general) if general > LevelFilter::WARN => format!("warn,soakd={general}"),
-        _ => directive.to_owned(),
-    };
-    level.split(',').map(one).collect::<Vec<_>>().join(",")
+/// Returns the levels as directives: a level without a module is soakd's own, and other crates, which tell much that concerns
+/// nobody here, say no more than warnings unless they are named.
+fn directives(level: &str) -> String {
+    let (mut general, mut named) = (Vec::new(), Vec::new());
+    for directive in level.split(',').map(str::trim) {
+        match directive.to_ascii_lowercase().as_str() {
+            "info" | "debug" | "trace" | "3" | "4" | "5" => general.push(format!("warn,soakd={directive}")),
+            "off" | "error" | "warn" | "0" | "1" | "2" => general.push(format!("{directive},soakd={directive}")),
+            _ => named.push(directive.to_owned()),
+        }
+    }
+    // Of two directives for one module the later one counts.
+    general.into_iter().chain(named).collect::<Vec<_>>().join(",")
 }
 
 /// Returns the form that lines have on this standard error.
@@ -126,18 +130,46 @@ fn choose(terminal: bool, journal_stream: Option<&str>, place: Option<(u64, u64)
 mod tests {
     use super::*;
 
+    /// Returns what is written at these levels, of lines of soakd and of another crate.
+    fn written(level: &str) -> String {
+        #[derive(Clone, Default)]
+        struct Kept(Arc<std::sync::Mutex<Vec<u8>>>);
+        impl std::io::Write for Kept {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().expect("no panic").write(bytes)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let kept = Kept::default();
+        let out = Out::new(Form::Text { colours: false }, Box::new(kept.clone()), std::time::Duration::ZERO);
+        let filter = EnvFilter::try_new(directives(level)).expect("levels");
+        let subscriber = tracing_subscriber::registry().with(filter).with(out::Lines(Arc::new(out)));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!(target: "soakd::engine", "engine-debug");
+            tracing::debug!(target: "soakd::store", "own-debug");
+            tracing::info!(target: "soakd::store", "own-info");
+            tracing::info!(target: "tokio_cron_scheduler::job", "other-info");
+            tracing::warn!(target: "tokio_cron_scheduler::job", "other-warn");
+        });
+        let text = String::from_utf8(kept.0.lock().expect("no panic").clone()).expect("text");
+        text.split_whitespace().filter(|word| word.contains('-') && !word.contains(':')).collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
-    fn only_soakd_itself_says_more_than_warnings() {
-        for (level, is) in [
-            ("info", "warn,soakd=info"),
-            ("info,soakd::engine=debug", "warn,soakd=info,soakd::engine=debug"),
-            ("hyper=trace, debug", "hyper=trace,warn,soakd=debug"),
-            ("warn", "warn"),
-            ("off", "off"),
-            ("soakd::store=trace", "soakd::store=trace"),
+    fn a_level_is_soakds_own_and_other_crates_are_named_to_be_heard() {
+        for (level, lines) in [
+            ("info", "own-info other-warn"),
+            ("debug", "engine-debug own-debug own-info other-warn"),
+            ("info,soakd::engine=debug", "engine-debug own-info other-warn"),
+            ("soakd::engine=debug, INFO", "engine-debug own-info other-warn"),
+            ("error,soakd=info", "own-info"),
+            ("warn,tokio_cron_scheduler=info", "other-info other-warn"),
+            ("info,tokio_cron_scheduler=off", "own-info"),
+            ("off", ""),
         ] {
-            assert_eq!(own(level), is);
-            assert!(EnvFilter::try_new(is).is_ok(), "{is}");
+            assert_eq!(written(level), lines, "{level}");
         }
     }
 
