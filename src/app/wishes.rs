@@ -26,7 +26,7 @@ impl Daemon {
             }
             Wish::Trigger { schedule: None } if planner.is_empty() => {
                 self.ground.control.hurry();
-                Ok(format!("a pause between two cycles, if there is one now, is over{}", self.once_resumed()))
+                Ok(format!("the next cycle begins without the rest of the pause{}", self.once_resumed()))
             }
             Wish::Trigger { schedule } => {
                 let name = planner.table.trigger(schedule.as_deref(), self.ground.clock.now())?;
@@ -44,7 +44,7 @@ impl Daemon {
                     _ if idle => "the daemon ends; no run is under way".into(),
                     held if held.is_empty() || now => format!("the daemon ends after the {after} in work"),
                     held => format!(
-                        "the daemon ends after the cycle in work, which waits: {}; resume it, or stop with --now",
+                        "the daemon ends after the cycle in work, which is paused ({}); resume it, or stop with --now",
                         held.join("; ")
                     ),
                 })
