@@ -1,6 +1,6 @@
 //! Settings and readers for tests in which the real daemon writes to a real mail server.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub(crate) fn incidents(state: &Path) -> Vec<Value> {
 }
 
 /// Returns what `soakd run` with planted bugs is started by.
-pub(crate) fn planted(config: &PathBuf, state: &Path, bug: &str) -> Command {
+pub(crate) fn planted(config: &Path, state: &Path, bug: &str) -> Command {
     daemon::run_command(config, state, &["--plant", bug, "--testing"])
 }
 
