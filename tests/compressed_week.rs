@@ -187,28 +187,9 @@ fn a_week_passes_in_a_minute() {
     let told = said.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n");
     assert!(!told.contains("panicked"), "{told}");
     assert!(!told.contains("tokio_cron_scheduler"), "the log is full of what its timer does:\n{told}");
-    for (name, history) in &after {
-        let at = |ms| DateTime::from_timestamp_millis(ms).expect("a time");
-        // It takes the daemon a moment of the faster time to begin to count.
-        let [most, least] = [0, 2 * HOUR_MS].map(|ms| due(&loaded, name, at(base_ms + ms), at(history.seen_ms)));
-        let decided = history.runs + history.skipped + u64::from(history.waiting.is_some());
-        assert!((least..=most).contains(&decided), "{name}: {decided} of {least} to {most}: {history:?}\n{told}");
-    }
-    assert!(after["sixth"].runs >= 14 && after["daily"].runs >= 4 && after["quiet"].runs >= 4, "{after:#?}");
-    assert!(after["sixth"].skipped > before["sixth"].skipped, "down-time skips what it misses: {after:#?}");
-    assert!(after["quiet"].runs > before["quiet"].runs, "{after:#?}");
-    assert!(
-        told.contains("schedule quiet: a run waits because soakd was down or paused")
-            || told.contains("one run does not take place because soakd was down or paused"),
-        "{told}"
-    );
+    assert_decided(&loaded, base_ms, (&before, &after), &told);
 
-    // A digest a day, one message per incident, and a summary for every run that ended.
-    let (digests, opened) = (inbox.about("digest"), inbox.about("opened"));
-    assert!((5..=9).contains(&digests.len()), "{} digests in {days:.1} days", digests.len());
-    assert_eq!(opened.len(), 1, "{opened:#?}");
-    let keys: BTreeSet<String> = digests.iter().map(|digest| digest["key"].to_string()).collect();
-    assert_eq!(keys.len(), digests.len(), "a digest came twice");
+    let digests = assert_told(&inbox, days);
     past_is_bounded(&state);
 
     let heard: Vec<String> = systemd.heard().into_iter().map(|(_, line)| line).collect();
@@ -220,7 +201,7 @@ fn a_week_passes_in_a_minute() {
          at most {} MiB",
         began.elapsed().as_secs_f64(),
         (back_ms - killed_ms) as f64 / DAY_MS as f64,
-        digests.len(),
+        digests,
         inbox.about("summary").len(),
         peak / 1024,
     );
@@ -228,6 +209,36 @@ fn a_week_passes_in_a_minute() {
         let hour = history.last_ms.and_then(DateTime::from_timestamp_millis).map(|at| at.hour());
         println!("{name}: {} runs, {} left out, the last one at hour {hour:?} UTC", history.runs, history.skipped);
     }
+}
+
+/// Asserts that every run that was due was decided on, and what down-time did to those that were missed.
+fn assert_decided(loaded: &soakd::config::Loaded, base_ms: i64, (before, after): (&State, &State), told: &str) {
+    for (name, history) in after {
+        let at = |ms| DateTime::from_timestamp_millis(ms).expect("a time");
+        // It takes the daemon a moment of the faster time to begin to count.
+        let [most, least] = [0, 2 * HOUR_MS].map(|ms| due(loaded, name, at(base_ms + ms), at(history.seen_ms)));
+        let decided = history.runs + history.skipped + u64::from(history.waiting.is_some());
+        assert!((least..=most).contains(&decided), "{name}: {decided} of {least} to {most}: {history:?}\n{told}");
+    }
+    assert!(after["sixth"].runs >= 14 && after["daily"].runs >= 4 && after["quiet"].runs >= 4, "{after:#?}");
+    assert!(after["sixth"].skipped > before["sixth"].skipped, "down-time skips what it misses: {after:#?}");
+    assert!(after["quiet"].runs > before["quiet"].runs, "{after:#?}");
+    assert!(
+        told.contains("schedule quiet: a run waits because soakd was down or paused")
+            || told.contains("one run does not take place because soakd was down or paused"),
+        "{told}"
+    );
+}
+
+/// Asserts what people were told, and returns the number of digests.
+fn assert_told(inbox: &Inbox, days: f64) -> usize {
+    // A digest a day, one message per incident, and a summary for every run that ended.
+    let (digests, opened) = (inbox.about("digest"), inbox.about("opened"));
+    assert!((5..=9).contains(&digests.len()), "{} digests in {days:.1} days", digests.len());
+    assert_eq!(opened.len(), 1, "{opened:#?}");
+    let keys: BTreeSet<String> = digests.iter().map(|digest| digest["key"].to_string()).collect();
+    assert_eq!(keys.len(), digests.len(), "a digest came twice");
+    digests.len()
 }
 
 /// Returns when the clock began to run faster.

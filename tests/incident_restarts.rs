@@ -148,6 +148,11 @@ fn a_hundred_restarts_lose_no_mail_and_give_none_a_second_message_id() {
     let known = incidents(&state);
     let open: Vec<_> = known.iter().filter(|incident| incident["state"] == "open").collect();
     assert!(!open.is_empty(), "{known:#?}");
+    assert_told_once(&mails);
+}
+
+/// Asserts that every incident was told of in one mail.
+fn assert_told_once(mails: &[Mail]) {
     let about = mails
         .iter()
         .filter(|mail| mail.header("Subject").contains("FAIL") && !mail.header("Subject").contains("so far"));
