@@ -104,6 +104,8 @@ pub async fn examine(loaded: &Loaded) -> Vec<CheckLine> {
         local::state_dir(&config.run.state_dir),
         local::disk_space(config),
     ];
+    lines.extend(local::notifications(config));
+    lines.extend(config.api.token.iter().map(|token| local::secret("api token", token)));
     lines.extend(examine_target(loaded).await);
     lines
 }

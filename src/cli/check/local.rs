@@ -10,6 +10,7 @@ use super::CheckLine;
 use crate::config::target::ExtensionConfig;
 use crate::config::{Config, SecretRef, WorkloadConfig};
 use crate::model::schema::TableSpec;
+use crate::observe::notify::Channels;
 use crate::probe::disk;
 
 /// Room that a run needs besides its rows: state file, logs, reports.
@@ -71,6 +72,24 @@ pub(super) fn port(port: u16) -> CheckLine {
     match std::net::TcpListener::bind(("127.0.0.1", port)) {
         Ok(_) => CheckLine::ok("port", format!("127.0.0.1:{port} is free")),
         Err(why) => CheckLine::failed("port", format!("127.0.0.1:{port} cannot be had: {why}")),
+    }
+}
+
+/// Looks up what messages need: secrets, certificates, addresses; nothing is sent.
+pub(super) fn notifications(config: &Config) -> Vec<CheckLine> {
+    const NAME: &str = "notify";
+    let notify = &config.notify;
+    if notify.mail.is_none() && notify.webhook.is_empty() && notify.ping.is_none() {
+        return Vec::new();
+    }
+    match Channels::resolve(notify) {
+        Ok(channels) => {
+            let mut names: Vec<&str> = channels.all().iter().map(|channel| channel.name()).collect();
+            names.extend(channels.ping().map(|_| "ping"));
+            let detail = format!("{} can be set up; `soakd notify test` sends something", names.join(", "));
+            vec![CheckLine::ok(NAME, detail)]
+        }
+        Err(problems) => problems.into_iter().map(|problem| CheckLine::failed(NAME, problem)).collect(),
     }
 }
 

@@ -1,6 +1,23 @@
 use super::*;
 
 #[test]
+fn what_messages_need_is_looked_up() {
+    let config = |more: &str| {
+        let text =
+            format!("[notify.mail]\nhost = \"localhost\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\n{more}");
+        crate::config::Config::parse(&text, "/nowhere/x.toml").unwrap().config
+    };
+    let lines = super::local::notifications(&config(""));
+    assert!(lines.iter().all(|line| line.outcome == super::Outcome::Ok), "{lines:?}");
+    let wrong = "user = \"a\"\npassword = { file = \"no-such-secret\" }\nca_file = \"no-such-file.pem\"\n";
+    let lines = super::local::notifications(&config(wrong));
+    let told = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(lines.iter().all(|line| line.outcome == super::Outcome::Failed), "{told}");
+    assert!(told.contains("notify.mail.password") || told.contains("notify.mail.ca_file"), "{told}");
+    assert!(super::local::notifications(&crate::config::Config::default()).is_empty());
+}
+
+#[test]
 fn a_bad_configuration_is_code_64() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("soakd.toml");
