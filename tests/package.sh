@@ -103,14 +103,14 @@ sed -i 's/^scale = "small"/scale = "custom"\nrows = 1000\niterations = 10\ndatab
 echo "# A line of the administrator's own." >>"$root/etc/soakd/soakd.toml"
 cp "$root/etc/soakd/soakd.toml" "$work/changed.toml"
 inside install -d -m 0750 -o soakd -g soakd /run/soakd
-# Starts what the unit starts, in the same place.
+# Starts what the unit starts, in the same place, with lines for people.
 start() {
     local command
     command=$(sed -n 's/^ExecStart=//p' "$root/usr/lib/systemd/system/soakd.service")
     : >"$log"
     # shellcheck disable=SC2086 # the command and its arguments
     chroot --userspec=soakd:soakd "$root" /usr/bin/env -i -C /var/lib/soakd PATH=/usr/bin:/bin RUNTIME_DIRECTORY=/run/soakd \
-        STATE_DIRECTORY=/var/lib/soakd sh -c 'umask 0027; exec "$@"' sh $command >"$log" 2>&1 &
+        STATE_DIRECTORY=/var/lib/soakd sh -c 'umask 0027; exec "$@"' sh $command --plain >"$log" 2>&1 &
     daemon=$!
 }
 # Waits until the daemon's output has a line like this, for a minute at most.
