@@ -39,11 +39,14 @@ impl Stage {
                     loading.await?
                 }
             };
-            if done && !self.control.stop.is_cancelled() {
-                return Ok(true);
-            }
-            if self.control.free().await {
+            let over = done && !self.control.stop.is_cancelled();
+            // Workers that were told to stop make no retries, and the phases to come need them, also where the load had just
+            // ended by itself.
+            if over || self.control.free().await {
                 self.crew.go_on_loading().await;
+            }
+            if over {
+                return Ok(true);
             }
         }
         Ok(false)
