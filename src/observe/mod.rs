@@ -11,3 +11,4 @@ pub mod progress;
 pub mod report;
 pub mod status;
 pub mod systemd;
+mod wrap;

@@ -1,6 +1,7 @@
 //! The text part: at most 78 columns, and enough to act on without the HTML part.
 
 use super::page::{Block, Page, Table};
+use crate::observe::wrap::{self, fit};
 
 /// Widest line.
 const WIDTH: usize = 78;
@@ -77,44 +78,7 @@ fn write_table(out: &mut String, table: &Table) {
     }
 }
 
-/// Cuts text to a width, and shows that it was cut.
-fn fit(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
-}
-
-/// Writes text after `first`, and further lines after `rest`; words longer than a line are broken.
+/// Writes text after `first`, and further lines after `rest`.
 fn wrap(out: &mut String, first: &str, rest: &str, text: &str) {
-    let mut line = first.to_owned();
-    let mut used = first.chars().count();
-    let mut fresh = true;
-    let mut flush = |line: &mut String| {
-        out.push_str(line.trim_end());
-        out.push('\n');
-        rest.clone_into(line);
-        rest.chars().count()
-    };
-    for word in text.split(' ') {
-        let mut word: Vec<char> = word.chars().collect();
-        if !fresh && used + 1 + word.len() > WIDTH {
-            used = flush(&mut line);
-            fresh = true;
-        }
-        if !fresh {
-            line.push(' ');
-            used += 1;
-        }
-        while used + word.len() > WIDTH {
-            let cut = word.split_off(WIDTH.saturating_sub(used));
-            line.extend(word);
-            used = flush(&mut line);
-            word = cut;
-        }
-        used += word.len();
-        line.extend(word);
-        fresh = false;
-    }
-    flush(&mut line);
+    wrap::wrap(out, WIDTH, (first, rest), text);
 }

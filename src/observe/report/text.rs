@@ -2,6 +2,7 @@
 
 use super::document::{Block, Document, Table};
 use super::words::clean;
+use crate::observe::wrap::{self, fit};
 
 /// Widest line.
 const WIDTH: usize = 100;
@@ -69,45 +70,7 @@ fn write_table(out: &mut String, table: &Table) {
     }
 }
 
-/// Cuts text to a width, and shows that it was cut.
-fn fit(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
-}
-
-/// Writes text after `first`, and further lines after `rest`; words longer than a line are broken.
+/// Writes text after `first`, and further lines after `rest`.
 fn wrap(out: &mut String, first: &str, rest: &str, text: &str) {
-    let mut line = first.to_owned();
-    let mut used = first.chars().count();
-    let mut fresh = true;
-    for word in text.split(' ') {
-        let mut word: Vec<char> = word.chars().collect();
-        if !fresh && used + 1 + word.len() > WIDTH {
-            out.push_str(line.trim_end());
-            out.push('\n');
-            line = rest.to_owned();
-            used = rest.chars().count();
-            fresh = true;
-        }
-        if !fresh {
-            line.push(' ');
-            used += 1;
-        }
-        while used + word.len() > WIDTH {
-            let cut = word.split_off(WIDTH - used);
-            line.extend(word);
-            out.push_str(line.trim_end());
-            out.push('\n');
-            line = rest.to_owned();
-            used = rest.chars().count();
-            word = cut;
-        }
-        used += word.len();
-        line.extend(word);
-        fresh = false;
-    }
-    out.push_str(line.trim_end());
-    out.push('\n');
+    wrap::wrap(out, WIDTH, (first, rest), text);
 }
