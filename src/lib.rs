@@ -18,6 +18,7 @@ pub mod engine;
 pub mod model;
 pub mod observe;
 pub mod probe;
+pub mod stats;
 pub mod store;
 pub mod target;
 pub mod workload;
