@@ -52,6 +52,7 @@ fn run_record() -> RunRecord {
         phase: Phase::Load,
         observed_ms: 1000,
         verdict: None,
+        criteria: String::new(),
         ended_because: None,
     }
 }
@@ -71,6 +72,10 @@ fn cycle(no: u64) -> CycleRecord {
         errors: 0,
         rows_final: 1000,
         content: "3b1f".to_owned(),
+        epoch: 1,
+        server: String::new(),
+        previous: String::new(),
+        digest: String::new(),
         verdict: Verdict::Pass,
         checks: Vec::new(),
     }

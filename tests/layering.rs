@@ -19,10 +19,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("workload", &["config", "model"]),
     ("fault", &["config", "model"]),
     ("probe", &["clock", "config", "model"]),
-    ("checker", &["model"]),
+    ("checker", &["model", "stats"]),
     ("store", &["clock", "model"]),
     ("engine", &["checker", "clock", "config", "fault", "model", "probe", "stats", "store", "target", "workload"]),
-    ("observe", &["clock", "config", "engine::event", "model", "store"]),
+    ("observe", &["clock", "config", "engine::event", "model", "stats", "store"]),
 ];
 
 /// The parts that bring the others together and may import all of them.

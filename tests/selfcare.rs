@@ -209,6 +209,7 @@ fn run(n: u64, started_ms: i64, verdict: Option<Verdict>) -> RunRecord {
         phase: Phase::Done,
         observed_ms: 0,
         verdict,
+        criteria: String::new(),
         ended_because: None,
     }
 }

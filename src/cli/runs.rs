@@ -72,6 +72,6 @@ mod tests {
         assert_eq!(show(&args, &mut out).unwrap(), 0);
         assert_eq!(show(&RunsArgs { format: RunsFormat::Json, ..args }, &mut out).unwrap(), 0);
         let text = String::from_utf8(out).unwrap();
-        assert!(text.starts_with("There is no run yet.\n{\n  \"format\": 2"), "{text}");
+        assert!(text.starts_with("There is no run yet.\n{\n  \"format\": 3"), "{text}");
     }
 }

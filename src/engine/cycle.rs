@@ -110,6 +110,10 @@ impl Stage {
             errors,
             rows_final: verified.rows.values().sum(),
             content: verified.content,
+            epoch: self.epoch.get().map_or(0, |epoch| epoch.epoch),
+            server: self.service.version.clone(),
+            previous: String::new(),
+            digest: String::new(),
             verdict: Verdict::worst(verified.checks.iter().filter_map(|c| c.verdict)),
             checks: verified.checks,
         };

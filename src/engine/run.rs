@@ -213,6 +213,7 @@ fn open_run(
         cycle: 1,
         phase: Phase::Load,
         observed_ms: 0,
+        criteria: String::new(),
         verdict: None,
         ended_because: None,
     };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::ids::{DbNo, UserNo};
+use super::judgement::{BaselineComparison, Judgement, LatencySummary};
 use super::step::StepReport;
 use super::verdict::{CheckResult, Verdict};
 
@@ -75,6 +76,9 @@ pub struct RunRecord {
     pub phase: Phase,
     /// Time that the daemon was up in this run, over all epochs.
     pub observed_ms: u64,
+    /// SHA-256 of the criteria, fixed when the run began.
+    #[serde(default)]
+    pub criteria: String,
     pub verdict: Option<Verdict>,
     /// Why it ended: `cycles done`, `duration over`, `stopped by SIGTERM`, `started afresh` …
     pub ended_because: Option<String>,
@@ -204,8 +208,19 @@ pub struct CycleRecord {
     pub rows_final: u64,
     /// Short digest of all users' content at the end, in user order.
     pub content: String,
+    /// The daemon's life that closed it.
+    #[serde(default)]
+    pub epoch: u32,
+    /// What the target said of its version; empty if it says nothing.
+    #[serde(default)]
+    pub server: String,
     pub verdict: Verdict,
     pub checks: Vec<CheckResult>,
+    /// Digest of the cycle before, and of this one with that in it; empty until the cycle is closed.
+    #[serde(default)]
+    pub previous: String,
+    #[serde(default)]
+    pub digest: String,
 }
 
 /// Findings of one cause.
@@ -332,7 +347,16 @@ pub struct Snapshot {
     #[serde(default)]
     pub outages_dropped: u64,
     pub logs: BTreeMap<DbNo, LogTail>,
+    /// What the criteria came to when they were last judged.
+    #[serde(default)]
+    pub judgement: Option<Judgement>,
+    /// Latency by action, over all cycles.
+    #[serde(default)]
+    pub latency: Vec<LatencySummary>,
+    /// How the run compares with the baseline, if there is one.
+    #[serde(default)]
+    pub baseline: Option<BaselineComparison>,
 }
 
 /// Format number of the state file's records and of the JSON report.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;

@@ -30,9 +30,9 @@ const COMPACT_LIVE_MAX: u64 = 64 * 1024 * 1024;
 /// Rewrites the records of one format as the next one.
 pub(super) type Migration = fn(&WriteTransaction) -> Result<(), StoreError>;
 /// One migration for every format before [`FORMAT`]; the length is checked when this is compiled.
-const MIGRATIONS: [Migration; (FORMAT - 1) as usize] = [new_tables_only];
+const MIGRATIONS: [Migration; (FORMAT - 1) as usize] = [new_tables_only, new_tables_only];
 
-/// Format 2 added tables, which are made whenever a file is brought up, and fields that may be absent.
+/// Formats 2 and 3 added tables, which are made whenever a file is brought up, and fields that may be absent.
 fn new_tables_only(_: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }

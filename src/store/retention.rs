@@ -8,14 +8,16 @@ use std::path::PathBuf;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::tables::{
-    self, BLOBS, CYCLES, DATABASES, EPOCHS, FINDINGS, LOGS, OUTAGES, PROGRESS, RUNS, Rows, STEPS, THINNED, key,
+    self, BLOBS, CYCLES, DATABASES, EPOCHS, FINDINGS, LATENCY, LOGS, MEASURES, OUTAGES, PROGRESS, RUNS, Rows, STEPS,
+    THINNED, key,
 };
 use super::{Store, StoreError};
 use crate::model::record::RunRecord;
 use crate::model::verdict::Verdict;
 
 /// Tables with rows of a run, beside its record and its progress: those go last, so that a run is either found or gone.
-const PER_RUN: [Rows; 9] = [STEPS, DATABASES, CYCLES, THINNED, FINDINGS, OUTAGES, LOGS, BLOBS, EPOCHS];
+const PER_RUN: [Rows; 11] =
+    [STEPS, DATABASES, CYCLES, THINNED, FINDINGS, OUTAGES, LOGS, BLOBS, EPOCHS, MEASURES, LATENCY];
 /// Rows that one transaction removes at most, so that steps of a run under way never wait long for it.
 const BATCH: usize = 500;
 /// Age at which a directory that belongs to no known run is removed.

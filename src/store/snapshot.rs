@@ -33,6 +33,9 @@ impl Store {
                 totals: progress.totals,
                 cycles_done: progress.cycles_done,
                 cycles_by_verdict: progress.cycles_by_verdict,
+                judgement: None,
+                latency: Vec::new(),
+                baseline: None,
                 findings_ungrouped: progress.findings_ungrouped,
                 outages_dropped: progress.outages_dropped,
             }))

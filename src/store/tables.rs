@@ -36,10 +36,15 @@ pub(super) const DAEMON: Rows = TableDefinition::new("daemon");
 /// Measured values by name and time, thinned with age.
 pub(super) const SERIES: Rows = TableDefinition::new("series");
 
+/// Values of each cycle by metric, and in bounded blocks.
+pub(super) const MEASURES: Rows = TableDefinition::new("measures");
+/// Latencies by action: of the cycle in work, and of the whole run.
+pub(super) const LATENCY: Rows = TableDefinition::new("latency");
+
 /// All tables, so that they exist from the first transaction on and a reader never misses one.
-pub(super) const ALL: [Rows; 16] = [
+pub(super) const ALL: [Rows; 18] = [
     META, RUNS, PROGRESS, EPOCHS, STEPS, DATABASES, CYCLES, THINNED, FINDINGS, OUTAGES, LOGS, BLOBS, INCIDENTS, OUTBOX,
-    DAEMON, SERIES,
+    DAEMON, SERIES, MEASURES, LATENCY,
 ];
 
 /// Key of the format number in [`META`].

@@ -5,6 +5,7 @@ mod bounds;
 mod commit;
 mod counting;
 mod crash;
+mod measures;
 mod random;
 mod series;
 mod telling;
@@ -47,6 +48,7 @@ pub(crate) fn a_run(run: &str, started_ms: i64) -> RunRecord {
         phase: Phase::Load,
         observed_ms: 0,
         verdict: None,
+        criteria: String::new(),
         ended_because: None,
     }
 }
@@ -113,6 +115,10 @@ pub(super) fn a_cycle(cycle: u64, verdict: Verdict) -> CycleRecord {
         errors: 0,
         rows_final: 4_000,
         content: "9f86d081884c7d659a2feaa0c55ad015".to_owned(),
+        epoch: 1,
+        server: String::new(),
+        previous: String::new(),
+        digest: String::new(),
         verdict,
         checks: ["convergence", "isolation.rows", "isolation.matrix", "isolation.tokens", "health", "steps"]
             .map(check)

@@ -50,6 +50,10 @@ fn cycle(no: u64) -> CycleRecord {
         errors: 0,
         rows_final: 40_000,
         content: "3b1f9c60a5de7742".to_owned(),
+        epoch: 1,
+        server: String::new(),
+        previous: String::new(),
+        digest: String::new(),
         verdict: Verdict::Pass,
         checks: vec![
             check(
@@ -113,6 +117,9 @@ pub(crate) fn passing() -> Snapshot {
         outages: Vec::new(),
         outages_dropped: 0,
         logs: BTreeMap::new(),
+        judgement: None,
+        latency: Vec::new(),
+        baseline: None,
     }
 }
 
@@ -153,6 +160,7 @@ fn run() -> RunRecord {
         phase: Phase::Done,
         observed_ms: 284_000,
         verdict: Some(Verdict::Pass),
+        criteria: String::new(),
         ended_because: Some("cycles done".to_owned()),
     }
 }

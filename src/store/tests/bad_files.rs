@@ -18,7 +18,7 @@ fn a_newer_format_is_refused_by_number() {
     set_format(&mut Store::open(dir.path()).unwrap(), 9);
     for error in [Store::open(dir.path()).unwrap_err(), Store::open_read(dir.path()).unwrap_err()] {
         assert!(matches!(error, StoreError::Newer { found: 9, .. }), "{error}");
-        assert!(error.to_string().contains("soakd.redb has format 9, and this soakd knows formats up to 2"), "{error}");
+        assert!(error.to_string().contains("soakd.redb has format 9, and this soakd knows formats up to 3"), "{error}");
     }
 }
 

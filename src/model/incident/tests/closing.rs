@@ -24,6 +24,10 @@ fn cycle(cycle: u64, checks: Vec<CheckResult>) -> CycleRecord {
         errors: 0,
         rows_final: 1,
         content: String::new(),
+        epoch: 1,
+        server: String::new(),
+        previous: String::new(),
+        digest: String::new(),
         verdict: Verdict::worst(checks.iter().filter_map(|c| c.verdict)),
         checks,
     }
