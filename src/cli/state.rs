@@ -1,6 +1,7 @@
 //! Where the state is, and how commands read it: from the state file, or, while a run holds that file, from the daemon, or
 //! from the copies of the last checkpoint if that does not answer.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use anyhow::{Context, bail};
 
 use super::daemon::wait;
 use crate::config::{ApiConfig, installed};
+use crate::model::measure::Measured;
 use crate::model::record::{RunRecord, Snapshot};
 use crate::observe::api::client::{AskError, Client};
 use crate::observe::api::reachable_path;
@@ -133,6 +135,17 @@ impl State {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(e) => Err(e).with_context(|| format!("cannot read the report of run {run}")),
             },
+        }
+    }
+
+    /// Returns what was measured of a run's cycles, by metric; of a run that holds the state file itself, only the daemon can say.
+    #[expect(dead_code, reason = "read by comparisons, exports and pages")]
+    pub(super) fn measures(&self, run: &str) -> anyhow::Result<BTreeMap<String, Vec<Measured>>> {
+        match self {
+            Self::File(store) => Ok(store.measures(run)?),
+            Self::Daemon(_) | Self::Copies { .. } => {
+                bail!("what was measured cannot be read while a run holds the state file; try again when it has ended")
+            }
         }
     }
 
