@@ -36,6 +36,7 @@ impl Store {
                 judgement: None,
                 latency: Vec::new(),
                 baseline: None,
+                receipt: progress.head,
                 findings_ungrouped: progress.findings_ungrouped,
                 outages_dropped: progress.outages_dropped,
             }))

@@ -52,6 +52,7 @@ fn cycle(no: u64) -> CycleRecord {
         content: "3b1f9c60a5de7742".to_owned(),
         epoch: 1,
         server: String::new(),
+        checks_digest: String::new(),
         previous: String::new(),
         digest: String::new(),
         verdict: Verdict::Pass,
@@ -120,6 +121,7 @@ pub(crate) fn passing() -> Snapshot {
         judgement: None,
         latency: Vec::new(),
         baseline: None,
+        receipt: String::new(),
     }
 }
 
