@@ -147,7 +147,7 @@ fn batch<'a, T: DataType>(
         values.extend(value);
     }
     let there = column.may_be_null.then_some(there.as_slice());
-    writer.typed::<T>().write_batch(&values, there, None).map(drop)
+    writer.typed::<T>().write_batch(values.as_slice(), there, None).map(drop)
 }
 
 /// Returns what the system said, where an error comes from it.
