@@ -36,6 +36,7 @@ pub const KEYS: &[Key] = &[
     key("workload.sync.databases", Kind::Int(1, 1_024), "Local databases that sync with each other."),
     key("workload.sync.mode", Kind::Choice(&["classic", "incremental", "contended"]), "What one iteration does."),
     key("workload.sync.pace", Kind::Choice(&["concurrent", "lockstep"]), "How databases move through their steps."),
+    key("workload.sync.rate", Kind::Number(0.001, 10_000.0), "Steps that each database starts in a second."),
     key("workload.sync.rls", Kind::Bool, "Row-level security: a token per user instead of one key for all."),
     key("workload.sync.updates", Kind::Int(0, 1_000), "Updates of all rows per iteration (mode incremental)."),
     key("workload.sync.deletes", Kind::Int(0, 1_000), "Deletes per iteration (mode incremental)."),
