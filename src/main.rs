@@ -24,6 +24,7 @@ enum Command {
     Runs(cli::runs::RunsArgs),
     Schedule(cli::schedule::ScheduleArgs),
     Target(cli::target::TargetArgs),
+    Trend(cli::trend::TrendArgs),
     #[command(flatten)]
     Daemon(cli::daemon::DaemonCommand),
     #[command(hide = true)]
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Runs(args) => cli::runs::run(args),
         Command::Schedule(args) => cli::schedule::run(args),
         Command::Target(args) => cli::target::run(args).map(|()| cli::EXIT_OK),
+        Command::Trend(args) => cli::trend::run(args),
         Command::Manual(args) => cli::manual::run(args, Cli::command()),
         Command::Daemon(command) => cli::daemon::run(command),
         Command::Worker => cli::worker::run(),

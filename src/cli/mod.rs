@@ -16,6 +16,7 @@ pub mod schedule;
 mod state;
 pub mod status;
 pub mod target;
+pub mod trend;
 pub mod worker;
 
 use crate::app::Refused;
