@@ -5,7 +5,6 @@ pub mod control;
 pub mod crew;
 pub mod cycle;
 pub mod event;
-pub mod figures;
 pub mod fleet;
 pub mod ledger;
 pub(crate) mod life;
