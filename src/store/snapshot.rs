@@ -33,7 +33,7 @@ impl Store {
                 totals: progress.totals,
                 cycles_done: progress.cycles_done,
                 cycles_by_verdict: progress.cycles_by_verdict,
-                judgement: None,
+                judgement: super::judgement::last(txn, run)?,
                 latency: Vec::new(),
                 baseline: None,
                 findings_ungrouped: progress.findings_ungrouped,

@@ -98,7 +98,11 @@ pub const KEYS: &[Key] = &[
     key("criteria.memory_ceiling", Kind::Size(1, 1_024 * TIB), "Memory that no part exceeds."),
     key("criteria.descriptors_slope", Kind::Number(0.0, 1e9), "Growth of a part's open descriptors per hour."),
     key("criteria.wal_slope", Kind::Size(0, TIB), "Growth of the target's write-ahead log per hour."),
-    key("criteria.database_slope", Kind::Size(0, TIB), "Growth of the target's database per hour that no rows explain."),
+    key(
+        "criteria.database_slope",
+        Kind::Size(0, TIB),
+        "Growth of the target's database per hour that no rows explain.",
+    ),
     key("criteria.p99", Kind::Time(1, HOUR), "99th percentile of the latency of network calls."),
     key("criteria.p99_drift", Kind::Number(0.001, 100.0), "Relative rise of the 99th percentile over the run."),
     key("criteria.throughput_drift", Kind::Number(0.001, 1.0), "Relative fall of the throughput over the run."),
