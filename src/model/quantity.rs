@@ -34,7 +34,9 @@ pub fn shown(value: f64, unit: Unit) -> String {
         Unit::Seconds if value.abs() < 1.0 => format!("{} ms", number(value * 1000.0)),
         Unit::Seconds => format!("{} s", number(value)),
         // The nines are what matters near 1.
-        Unit::Share if (0.99..1.0).contains(&value) => format!("{:.3} %", (value * 1e5).floor() / 1e3),
+        Unit::Share if (0.99..1.0).contains(&value) => {
+            format!("{} %", trimmed(&format!("{:.3}", (value * 1e5 + 1e-6).floor() / 1e3)))
+        }
         Unit::Share => format!("{} %", number(value * 100.0)),
     }
 }
@@ -61,8 +63,15 @@ pub fn number(value: f64) -> String {
         size => (2 - size.log10().floor() as i32).clamp(0, 6) as usize,
     };
     let text = format!("{value:.decimals$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+    match trimmed(&text) {
+        "-0" => "0".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+/// Returns decimals without zeros at their end.
+fn trimmed(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 #[cfg(test)]
@@ -79,6 +88,7 @@ mod tests {
         assert_eq!(figure("memory_slope", -2048.0), "-2 KiB/h");
         assert_eq!(figure("p99", 0.25), "250 ms");
         assert_eq!(figure("success_share", 0.999_996), "99.999 %");
+        assert_eq!(figure("success_share", 0.99), "99 %");
         assert_eq!(figure("p99_drift", 0.1), "10 %");
         assert_eq!(figure("disconnects", 12.0), "12");
         assert_eq!(shown(f64::NAN, Unit::Bytes), "unknown");

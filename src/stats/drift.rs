@@ -88,7 +88,14 @@ fn inflation(early: &[f64], late: &[f64]) -> f64 {
         let far = 4.5 * median(&off);
         part.iter().map(|value| if far > 0.0 { (value - level).clamp(-far, far) } else { value - level }).collect()
     };
-    let parts = [centred(early), centred(late)];
+    let mut parts = [centred(early), centred(late)];
+    // A steady drift within the stretches is no likeness of neighbours.
+    let middle = (early.len() as f64 - 1.0) / 2.0;
+    let off = |i: usize| i as f64 - middle;
+    let moment: f64 = parts.iter().flat_map(|part| part.iter().enumerate()).map(|(i, value)| off(i) * value).sum();
+    let spread: f64 = parts.iter().flat_map(|part| 0..part.len()).map(|i| off(i).powi(2)).sum();
+    let slope = moment / spread.max(1e-9);
+    parts.iter_mut().for_each(|part| part.iter_mut().enumerate().for_each(|(i, value)| *value -= slope * off(i)));
     let at = |lag: usize| -> f64 {
         parts.iter().flat_map(|part| part.iter().zip(&part[lag..])).map(|(a, b)| a * b).sum::<f64>()
     };
@@ -98,7 +105,7 @@ fn inflation(early: &[f64], late: &[f64]) -> f64 {
     }
     let sum: f64 = (1..=early.len() / 3).map(|lag| at(lag) / own).take_while(|alike| *alike > 0.0).sum();
     let first = at(1) / own;
-    let first = (first + (1.0 + 3.0 * first) / early.len() as f64).clamp(0.0, 0.9);
+    let first = (first + (1.5 + 3.5 * first) / early.len() as f64).clamp(0.0, 0.9);
     (1.0 + 2.0 * sum).max((1.0 + first) / (1.0 - first))
 }
 

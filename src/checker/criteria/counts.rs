@@ -3,6 +3,7 @@
 use super::Case;
 use crate::model::finding::{Kind, OWN};
 use crate::model::judgement::CriterionResult;
+use crate::model::metric::Unit;
 use crate::model::quantity::{number, shown};
 use crate::model::record::FindingGroup;
 use crate::model::verdict::Verdict;
@@ -21,16 +22,16 @@ impl Case<'_> {
         let (all, good) = (totals.steps, totals.steps.saturating_sub(bad));
         let interval = wilson(good, all, self.confidence);
         let share = good as f64 / all.max(1) as f64;
-        let wanted = shown(self.limit, crate::model::metric::Unit::Share);
+        let wanted = shown(self.limit, Unit::Share);
         let (verdict, summary) = match () {
             () if all == 0 => (Verdict::Inconclusive, "no step was counted".to_owned()),
             () if share <= self.limit && self.limit < 1.0 || share < self.limit => (
                 Verdict::Fail,
                 format!(
-                    "only {} of {} steps were acknowledged, {:.2} % (more than {wanted} is wanted)",
+                    "only {} of {} steps were acknowledged, {} (more than {wanted} is wanted)",
                     n(good),
                     n(all),
-                    (share * 1e4).floor() / 100.0
+                    shown(share, Unit::Share)
                 ),
             ),
             () if bad == 0 => (Verdict::Pass, format!("all {} steps were acknowledged", n(all))),

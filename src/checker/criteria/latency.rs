@@ -68,12 +68,12 @@ impl Case<'_> {
     pub(super) fn p99_drift(&self) -> Vec<CriterionResult> {
         let actions: BTreeSet<String> = NETWORK.iter().map(|action| (*action).to_owned()).collect();
         let known = self.evidence.parts_of(&["latency_p99"], &[]);
-        let parts: Vec<&String> = actions.intersection(&known).collect();
-        if parts.is_empty() {
-            return vec![self.missing("latency_p99", true, "no latency of a network call was measured")];
+        let series = actions.intersection(&known).filter_map(|part| self.evidence.first_of(&["latency_p99"], part));
+        let results: Vec<CriterionResult> = series.map(|series| self.drifting(&series, Unit::Seconds)).collect();
+        match results.is_empty() {
+            true => vec![self.missing("latency_p99", true, "no latency of a network call was measured")],
+            false => results,
         }
-        let series = parts.into_iter().filter_map(|part| self.evidence.first_of(&["latency_p99"], part));
-        series.map(|series| self.drifting(&series, Unit::Seconds)).collect()
     }
 
     pub(super) fn throughput_drift(&self) -> Vec<CriterionResult> {
@@ -82,11 +82,12 @@ impl Case<'_> {
             // The whole says it better than its parts.
             parts = BTreeSet::from([String::new()]);
         }
-        if parts.is_empty() {
-            return vec![self.missing("throughput", true, "the throughput was not measured")];
-        }
         let series = parts.iter().filter_map(|part| self.evidence.first_of(&["throughput"], part));
-        series.map(|series| self.drifting(&series, Unit::PerSecond)).collect()
+        let results: Vec<CriterionResult> = series.map(|series| self.drifting(&series, Unit::PerSecond)).collect();
+        match results.is_empty() {
+            true => vec![self.missing("throughput", true, "the throughput was not measured")],
+            false => results,
+        }
     }
 
     /// Judges whether a metric gets worse from the beginning of the run to its end; a throughput by the time that one operation

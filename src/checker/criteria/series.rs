@@ -14,19 +14,19 @@ const COVERED: f64 = 0.9;
 
 /// One metric of one part.
 pub(super) struct Series {
-    pub metric: String,
-    pub points: Vec<Measured>,
+    pub(super) metric: String,
+    pub(super) points: Vec<Measured>,
 }
 
 impl Series {
     /// Returns the samples, each life apart, in units of `unit`.
-    pub fn samples(&self, unit: f64) -> Vec<Sample> {
+    pub(super) fn samples(&self, unit: f64) -> Vec<Sample> {
         let sample = |point: &Measured| Sample { at_ms: point.at_ms, value: point.mean / unit, epoch: point.life };
         self.points.iter().map(sample).collect()
     }
 
     /// Returns how many cycles were measured.
-    pub fn cycles(&self) -> u64 {
+    pub(super) fn cycles(&self) -> u64 {
         cycles(&self.points)
     }
 }
