@@ -11,6 +11,7 @@ pub mod installed;
 pub mod keys;
 pub mod load;
 pub mod notify;
+pub mod observe;
 pub mod problem;
 pub mod quiet;
 pub mod reload;
@@ -34,6 +35,7 @@ pub use daemon::{ApiConfig, LimitsConfig, RetentionConfig};
 pub use flat::{differing, flatten};
 pub use load::Loaded;
 pub use notify::{MailConfig, MailSecurity, NotifyConfig, PingConfig, WebhookConfig, WebhookKind};
+pub use observe::ObserveConfig;
 pub use problem::{ConfigErrors, Problem};
 pub use reload::{UnderWay, reload_refusals};
 pub use run::RunConfig;
@@ -63,6 +65,8 @@ pub struct Config {
     pub verify: run::VerifyConfig,
     #[serde(default)]
     pub criteria: CriteriaConfig,
+    #[serde(default)]
+    pub observe: ObserveConfig,
     #[serde(default)]
     pub schedule: Schedules,
     #[serde(default)]
@@ -100,6 +104,7 @@ impl Config {
         }
         let ping = notify.ping.iter().flat_map(|ping| &ping.secret_address);
         all.extend(ping.map(|s| ("notify.ping.secret_address".to_owned(), s)));
+        all.extend(self.observe.target_postgres.iter().map(|s| ("observe.target_postgres".to_owned(), s)));
         all.extend(self.api.token.iter().map(|s| ("api.token".to_owned(), s)));
         all
     }

@@ -2,7 +2,7 @@
 //! for years. Points lie in blocks that are written as packed bytes; which block a time belongs to follows from the time alone.
 
 /// Series that are kept.
-pub const NAMES_MAX: usize = 64;
+pub const NAMES_MAX: usize = 256;
 /// Bytes of a series' name.
 pub const NAME_BYTES_MAX: usize = 100;
 /// Points of one block; more samples than that in one block's time are merged into its last point.
@@ -56,6 +56,13 @@ impl Tier {
             Self::Hour => None,
         }
     }
+}
+
+/// What was measured at one moment: values by the name of their series.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moment {
+    pub at_ms: i64,
+    pub values: Vec<(String, f64)>,
 }
 
 /// Samples of some span of time.

@@ -5,6 +5,7 @@ pub mod burn;
 pub mod corpus;
 pub mod drift;
 pub mod share;
+pub mod latency;
 pub mod trend;
 
 /// One measured value.

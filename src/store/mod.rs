@@ -7,6 +7,7 @@ mod desk;
 mod error;
 mod incidents;
 mod judgement;
+mod latency;
 mod measures;
 mod open;
 mod outbox;

@@ -7,6 +7,7 @@ mod files;
 mod findings;
 mod headline;
 mod json;
+mod latency;
 mod markdown;
 mod overview;
 #[cfg(test)]
@@ -50,6 +51,7 @@ fn document(snapshot: &Snapshot) -> document::Document {
     overview::run(&mut doc, snapshot);
     overview::databases(&mut doc, snapshot);
     overview::cycles(&mut doc, snapshot);
+    latency::latency(&mut doc, snapshot);
     evidence::checks(&mut doc, snapshot);
     findings::errors(&mut doc, snapshot);
     findings::outages(&mut doc, snapshot);
