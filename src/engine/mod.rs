@@ -3,6 +3,7 @@
 pub mod child;
 pub mod control;
 pub mod crew;
+mod criteria;
 pub mod cycle;
 pub mod event;
 pub mod fleet;
