@@ -3,9 +3,9 @@
 pub mod child;
 pub mod control;
 pub mod crew;
+mod criteria;
 pub mod cycle;
 pub mod event;
-pub mod figures;
 pub mod fleet;
 pub mod ledger;
 pub(crate) mod life;

@@ -2,6 +2,10 @@
 //! reads a clock, a file or another part of soakd, and every formula names its source.
 
 pub mod corpus;
+pub mod burn;
+pub mod corpus;
+pub mod drift;
+pub mod share;
 pub mod latency;
 pub mod trend;
 

@@ -34,7 +34,7 @@ impl Store {
                 totals: progress.totals,
                 cycles_done: progress.cycles_done,
                 cycles_by_verdict: progress.cycles_by_verdict,
-                judgement: None,
+                judgement: super::judgement::last(txn, run)?,
                 latency: latency::of_run(txn, run)?,
                 baseline: None,
                 findings_ungrouped: progress.findings_ungrouped,

@@ -10,6 +10,8 @@ use crate::model::verdict::CheckResult;
 /// What begins the causes of checks that failed, and of checks that proved nothing.
 pub const CHECK: &str = "check/";
 pub const UNPROVEN: &str = "inconclusive/";
+/// What begins the causes of criteria of a whole run.
+pub const CRITERION: &str = "criterion.";
 /// Evidence lines that one failed check adds.
 const CHECK_LINES: usize = 10;
 
@@ -161,6 +163,9 @@ pub fn cause_of(finding: &Finding) -> String {
         && !check.contains(' ')
     {
         return check_cause(check, summary);
+    }
+    if let (Kind::Criterion, Some(code)) = (finding.kind, &finding.code) {
+        return short(code);
     }
     let cause = finding.cause();
     if depth(finding) == Depth::Root { short(headline(&cause)) } else { short(&cause) }
