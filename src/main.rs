@@ -25,6 +25,7 @@ enum Command {
     Schedule(cli::schedule::ScheduleArgs),
     Target(cli::target::TargetArgs),
     Trend(cli::trend::TrendArgs),
+    Verify(cli::verify::VerifyArgs),
     #[command(flatten)]
     Daemon(cli::daemon::DaemonCommand),
     #[command(hide = true)]
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Schedule(args) => cli::schedule::run(args),
         Command::Target(args) => cli::target::run(args).map(|()| cli::EXIT_OK),
         Command::Trend(args) => cli::trend::run(args),
+        Command::Verify(args) => cli::verify::run(args),
         Command::Manual(args) => cli::manual::run(args, Cli::command()),
         Command::Daemon(command) => cli::daemon::run(command),
         Command::Worker => cli::worker::run(),

@@ -17,6 +17,7 @@ mod state;
 pub mod status;
 pub mod target;
 pub mod trend;
+pub mod verify;
 pub mod worker;
 
 use crate::app::Refused;

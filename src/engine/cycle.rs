@@ -117,6 +117,7 @@ impl Stage {
             content: verified.content,
             epoch: self.epoch.get().map_or(0, |epoch| epoch.epoch),
             server: self.service.version.clone(),
+            checks_digest: String::new(),
             previous: String::new(),
             digest: String::new(),
             verdict: Verdict::worst(verified.checks.iter().filter_map(|c| c.verdict)),

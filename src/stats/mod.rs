@@ -1,12 +1,11 @@
 //! Pure statistics of series and samples: is it growing, did it change, is this build worse than that one. Nothing in here
 //! reads a clock, a file or another part of soakd, and every formula names its source.
 
-pub mod corpus;
 pub mod burn;
 pub mod corpus;
 pub mod drift;
-pub mod share;
 pub mod latency;
+pub mod share;
 pub mod trend;
 
 /// One measured value.

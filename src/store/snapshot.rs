@@ -37,6 +37,7 @@ impl Store {
                 judgement: super::judgement::last(txn, run)?,
                 latency: latency::of_run(txn, run)?,
                 baseline: None,
+                receipt: progress.head,
                 findings_ungrouped: progress.findings_ungrouped,
                 outages_dropped: progress.outages_dropped,
             }))

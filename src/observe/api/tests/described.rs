@@ -129,6 +129,8 @@ async fn every_answer_is_as_described() {
         ask("get /v1/runs/{run}/measures", "?after=rss.daemon&limit=1"),
         ask("get /v1/runs/{run}/measures", "?limit=17"),
         gone("get /v1/runs/{run}/measures"),
+        ask("get /v1/runs/{run}/receipt", ""),
+        gone("get /v1/runs/{run}/receipt"),
         ask("get /v1/runs/{run}/report", ""),
         ask("get /v1/runs/{run}/report", "?format=text"),
         ask("get /v1/runs/{run}/report", "?format=markdown"),
