@@ -7,4 +7,5 @@ pub mod convergence;
 pub mod health;
 pub mod isolation;
 pub mod own;
+pub mod regression;
 pub mod strange;

@@ -139,12 +139,25 @@ impl State {
     }
 
     /// Returns what was measured of a run's cycles, by metric; of a run that holds the state file itself, only the daemon can say.
-    #[expect(dead_code, reason = "read by comparisons, exports and pages")]
     pub(super) fn measures(&self, run: &str) -> anyhow::Result<BTreeMap<String, Vec<Measured>>> {
         match self {
             Self::File(store) => Ok(store.measures(run)?),
             Self::Daemon(_) | Self::Copies { .. } => {
                 bail!("what was measured cannot be read while a run holds the state file; try again when it has ended")
+            }
+        }
+    }
+
+    /// Returns the run that later ones are compared with.
+    pub(super) fn baseline(&self) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::File(store) => Ok(store.baseline()?),
+            Self::Daemon(client) => {
+                let mut answer: serde_json::Value = wait(client.get("/v1/baseline"))??;
+                Ok(serde_json::from_value(answer["run"].take()).map_err(|e| AskError::Odd(e.to_string()))?)
+            }
+            Self::Copies { .. } => {
+                bail!("a soakd run holds the state file and does not answer; its baseline cannot be read now")
             }
         }
     }

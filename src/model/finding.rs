@@ -47,6 +47,8 @@ pub enum Kind {
     /// A check found rows that must not be as they are.
     Divergence,
     Isolation,
+    /// A metric is worse than in the baseline, or since another version of the server.
+    Regression,
     Other,
 }
 

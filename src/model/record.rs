@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::ids::{DbNo, UserNo};
-use super::judgement::{BaselineComparison, Judgement, LatencySummary};
+use super::judgement::{BaselineComparison, Changes, Judgement, LatencySummary};
 use super::step::StepReport;
 use super::verdict::{CheckResult, Verdict};
 
@@ -356,6 +356,9 @@ pub struct Snapshot {
     /// How the run compares with the baseline, if there is one.
     #[serde(default)]
     pub baseline: Option<BaselineComparison>,
+    /// Versions of the server, and what changed within the run.
+    #[serde(default)]
+    pub changes: Changes,
 }
 
 /// Format number of the state file's records and of the JSON report.

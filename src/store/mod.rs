@@ -2,6 +2,7 @@
 //! what "counted exactly once" means, and knows nothing of how cycles are run or shown. Everything that belongs together is
 //! written in one durable transaction, and no read transaction outlives the call that opened it.
 
+mod baseline;
 mod cycles;
 mod desk;
 mod error;

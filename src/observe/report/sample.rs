@@ -120,6 +120,7 @@ pub(crate) fn passing() -> Snapshot {
         judgement: None,
         latency: Vec::new(),
         baseline: None,
+        changes: Default::default(),
     }
 }
 
