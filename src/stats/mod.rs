@@ -3,7 +3,9 @@
 
 pub mod change;
 pub mod compare;
+pub mod corpus;
 mod student;
+pub mod trend;
 pub mod trend;
 
 /// One measured value.
