@@ -6,7 +6,6 @@ pub mod compare;
 pub mod corpus;
 mod student;
 pub mod trend;
-pub mod trend;
 
 /// One measured value.
 #[derive(Debug, Clone, Copy, PartialEq)]
