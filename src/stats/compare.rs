@@ -306,4 +306,4 @@ fn median_sorted(sorted: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
