@@ -11,6 +11,7 @@ pub(crate) mod life;
 pub mod liveness;
 pub mod load;
 pub mod managed;
+pub mod measure;
 pub mod probe;
 mod quiet;
 pub mod retry;

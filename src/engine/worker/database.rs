@@ -84,6 +84,9 @@ impl Database {
                 let found = scan::full(self.session()?.conn(), &table, seed, owner.as_deref()).map_err(local)?;
                 Ok(Reply::Scan(found))
             }
+            Command::Holdings => {
+                Ok(Reply::Holdings { metadata: scan::metadata(self.session()?.conn()).map_err(local)? })
+            }
             Command::Journal { cycle } => {
                 let db = self.spec.db;
                 Ok(Reply::Journal(journal::cycle(self.session()?.conn(), db, cycle).map_err(local)?))

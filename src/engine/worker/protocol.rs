@@ -90,6 +90,8 @@ pub enum Command {
     Inspect { receive: bool },
     /// Tries one receive with this credential in place of its own; the reply says what came of it.
     Trial { credential: Secret },
+    /// Counts what the sync functions keep for themselves in the local database.
+    Holdings,
     /// Closes the session.
     Close,
     /// For the whole worker (database 0): stop loading after the step in work.
@@ -163,6 +165,9 @@ pub enum Reply {
         resting: bool,
     },
     Scan(Scan),
+    Holdings {
+        metadata: u64,
+    },
     Journal(CycleJournal),
     Written {
         refused: Vec<Refused>,

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::digest::TableDigest;
+use crate::model::measure::Holdings;
 use crate::model::schema::TableSpec;
 use crate::model::value::Value;
 use policy::Grants;
@@ -153,6 +154,8 @@ pub trait Store: Send + Sync {
     async fn digest(&self, owner: Option<String>) -> Result<TableDigest, StoreError>;
     /// Returns rows whose keys fall into `buckets`; all buckets when it is empty.
     async fn rows(&self, owner: Option<String>, buckets: Vec<usize>, limit: usize) -> Result<RowList, StoreError>;
+    /// Counts what there is.
+    async fn holdings(&self) -> Result<Holdings, StoreError>;
     /// Runs one statement as the administrator.
     async fn sql(&self, sql: String) -> Result<JsonRows, StoreError>;
     /// Remembers a token by its hash, and returns its number.

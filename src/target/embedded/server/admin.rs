@@ -95,6 +95,12 @@ pub(super) async fn digest(
     Ok(Json(json!({"data": digest})))
 }
 
+pub(super) async fn holdings(State(shared): Ctx, headers: HeaderMap) -> Result<Json<Value>, Failure> {
+    shared.require_admin(&headers)?;
+    let holdings = shared.config.store.holdings().await?;
+    Ok(Json(json!({"data": holdings})))
+}
+
 pub(super) async fn rows(
     State(shared): Ctx,
     headers: HeaderMap,

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::token::{NewToken, TokenError};
 use super::{JsonRows, Page, Pull, Push, PushReply, RowList, Store, StoreError};
 use crate::model::digest::TableDigest;
+use crate::model::measure::Holdings;
 use crate::model::schema::TableSpec;
 use crate::model::value::Cell;
 use reader::Readers;
@@ -105,6 +106,17 @@ impl Store for SqliteStore {
 
     async fn rows(&self, owner: Option<String>, buckets: Vec<usize>, limit: usize) -> Result<RowList, StoreError> {
         self.read(move |connection, layout| reader::rows(connection, layout, owner.as_deref(), &buckets, limit)).await
+    }
+
+    async fn holdings(&self) -> Result<Holdings, StoreError> {
+        self.read(|connection, layout| {
+            let sql = layout.holdings.as_str();
+            let count = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(|n| n.unsigned_abs());
+            Ok(connection.query_row(sql, [], |row| {
+                Ok(Holdings { rows: count(row, 0)?, tombstones: count(row, 1)?, metadata: count(row, 2)? })
+            })?)
+        })
+        .await
     }
 
     async fn sql(&self, sql: String) -> Result<JsonRows, StoreError> {
