@@ -1,6 +1,9 @@
 //! Whether a run is worse than another one: which runs may be compared at all, which metrics are, and what each of them comes
 //! to. The statistics are those of [`crate::stats::compare`]; here it is decided what they are asked.
 
+pub mod findings;
+pub mod within;
+
 use std::collections::BTreeMap;
 
 use crate::model::judgement::{BaselineComparison, Change, MetricChange};
@@ -222,6 +225,20 @@ fn summary(found: &Comparison, (old, new): (&[Point], &[Point]), margin: f64) ->
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent.abs() < 9.95 { format!("{} %", (percent * 10.0).round() / 10.0) } else { format!("{percent:.0} %") }
+}
+
+/// Returns a relative shift with its sign.
+pub fn signed(share: f64) -> String {
+    let sign = if share > 0.0 { "+" } else { "" };
+    format!("{sign}{}", percent(share))
+}
+
+/// Returns runs that ended and did the same work with the same versions as another one, but for some.
+pub fn peers<'a>(runs: &'a [RunRecord], of: &'a RunRecord, not: &'a [&'a String]) -> impl Iterator<Item = &'a RunRecord> {
+    runs.iter().filter(|other| {
+        let known = !of.versions.server.is_empty() && other.versions == of.versions;
+        known && other.ended_ms.is_some() && !not.contains(&&other.run) && differing(of, other).is_empty()
+    })
 }
 
 /// Learns from groups of runs of one version each how much runs of one build deviate, by metric. The assumed deviation has the

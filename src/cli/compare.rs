@@ -11,7 +11,7 @@ use super::state::{self, State, StateArgs};
 use super::{EXIT_CONFIG, EXIT_FAIL, EXIT_OK};
 use crate::checker::regression::{self, Measures, PEERS_MAX, Settings, Side};
 use crate::model::judgement::Change;
-use crate::model::record::{RunRecord, Snapshot};
+use crate::model::record::Snapshot;
 use crate::model::verdict::Verdict;
 use crate::observe::report::{self, Compared, ComparisonFormat, Comparisons};
 
@@ -178,12 +178,8 @@ impl States {
     fn group(&mut self, of: &Found, not: &[&String]) -> anyhow::Result<Vec<Measures>> {
         let state = self.open(&of.dir)?;
         let run = &of.snapshot.run;
-        let alike = |other: &&RunRecord| {
-            let known = !run.versions.server.is_empty() && other.versions == run.versions;
-            known && other.ended_ms.is_some() && !not.contains(&&other.run) && regression::differing(run, other).is_empty()
-        };
         let mut group = vec![of.measures.clone()];
-        for other in state.runs()?.iter().filter(alike).take(PEERS_MAX) {
+        for other in regression::peers(&state.runs()?, run, not).take(PEERS_MAX) {
             group.push(state.measures(&other.run)?);
         }
         Ok(group)

@@ -58,6 +58,7 @@ impl Life<'_> {
         let because = because.unwrap_or_else(|| STOPPED.to_owned());
         let verdict = self.verdict(record, finished)?;
         if finished {
+            stage.conclude(record)?;
             record.ended_ms = Some(self.stage.setup.clock.now_ms());
             record.phase = Phase::Done;
             record.verdict = Some(verdict);

@@ -1,5 +1,6 @@
 //! Runs cycles: plans, workers, settling, verification, checkpoints, resume. It knows no reader of its events.
 
+mod baseline;
 pub mod child;
 pub mod control;
 pub mod crew;
@@ -21,4 +22,5 @@ pub mod selfcare;
 pub mod service;
 pub mod setup;
 pub mod verify;
+pub mod version;
 pub mod worker;

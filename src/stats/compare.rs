@@ -306,4 +306,4 @@ fn median_sorted(sorted: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

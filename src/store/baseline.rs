@@ -1,6 +1,6 @@
 //! The baseline: which run later ones are compared with, what such a comparison came to, and the incident that follows from it.
 
-use super::tables::{self, BLOBS, named};
+use super::tables::{self, BLOBS, DAEMON, named};
 use super::{Store, StoreError};
 use crate::model::finding::Finding;
 use crate::model::judgement::{BaselineComparison, Changes};
@@ -12,14 +12,25 @@ pub(super) const COMPARISON: &str = "comparison";
 pub(super) const CHANGES: &str = "changes";
 
 impl Store {
-    /// Makes a run the one that later runs are compared with, or none; retention keeps it.
+    /// Makes a run the one that later runs are compared with, or none; retention keeps it, and what was worse than in
+    /// an earlier one is settled.
     pub fn set_baseline(&mut self, run: Option<&str>) -> Result<(), StoreError> {
         if let Some(run) = run
             && self.run(tables::checked(run)?)?.is_none()
         {
             return Err(StoreError::UnknownRun { run: run.to_owned() });
         }
-        self.put_value(BASELINE, run)
+        self.write_told(|txn, desk| {
+            let mut table = txn.open_table(DAEMON)?;
+            match run {
+                // Whoever chooses another one has seen what was worse.
+                Some(run) => {
+                    tables::put(&mut table, DAEMON, BASELINE.as_bytes(), &run)?;
+                    desk.recovered(txn, run)
+                }
+                None => Ok(drop(table.remove(BASELINE.as_bytes())?)),
+            }
+        })
     }
 
     /// Returns the run that later runs are compared with; `None` if there is none, or it is gone.
@@ -47,12 +58,20 @@ impl Store {
         })
     }
 
-    /// Keeps which versions of the server a run saw and what changed with them; what got worse belongs to one incident.
-    pub fn record_changes(&mut self, run: &str, changes: &Changes, worse: &[Finding]) -> Result<(), StoreError> {
+    /// Keeps which versions of the server a run saw and what changed with them; what got worse belongs to one
+    /// incident, and when it is not worse any more, that is resolved.
+    pub fn record_changes(
+        &mut self,
+        run: &str,
+        changes: &Changes,
+        worse: &[Finding],
+        recovered: bool,
+    ) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(changes).map_err(|e| StoreError::record(CHANGES, e))?;
         self.write_told(|txn, desk| {
             txn.open_table(BLOBS)?.insert(named(run, CHANGES).as_slice(), bytes.as_slice())?;
-            desk.add(txn, run, worse)
+            desk.add(txn, run, worse)?;
+            if recovered { desk.recovered(txn, run) } else { Ok(()) }
         })
     }
 

@@ -93,7 +93,7 @@ pub(crate) fn a_step(cycle: u64, db: u32, no: u32) -> StepReport {
     }
 }
 
-pub(super) fn a_cycle(cycle: u64, verdict: Verdict) -> CycleRecord {
+pub(crate) fn a_cycle(cycle: u64, verdict: Verdict) -> CycleRecord {
     let check = |name: &str| CheckResult {
         check: name.to_owned(),
         verdict: Some(verdict),

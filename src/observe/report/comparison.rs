@@ -4,7 +4,7 @@
 use super::document::Document;
 use super::figures::{p_value, percent, quantity, signed};
 use super::words::{count, list, moment, number};
-use crate::model::judgement::{BaselineComparison, Change, MetricChange};
+use crate::model::judgement::{BaselineComparison, Change, Changes, MetricChange, VersionSince};
 use crate::model::metric::{self, Aspect};
 use crate::model::record::RunRecord;
 
@@ -103,6 +103,39 @@ pub(super) fn baseline(doc: &mut Document, comparison: Option<&BaselineCompariso
     body(doc, comparison);
 }
 
+/// Adds the versions of the server that the run saw, and what changed within it.
+pub(super) fn changes(doc: &mut Document, changes: &Changes) {
+    if changes.versions.len() < 2 && changes.shifts.is_empty() {
+        return;
+    }
+    doc.heading("Changes");
+    let dropped = changes.versions_dropped;
+    if changes.versions.len() > 1 || dropped > 0 {
+        let row = |version: &VersionSince| {
+            vec![number(version.cycle), moment(version.at_ms).trim_end_matches(" UTC").to_owned(), version.server.clone()]
+        };
+        if dropped > 0 {
+            doc.paragraph(format!("{} before these are not kept.", count(dropped, "version")));
+        }
+        doc.table(&[">Cycle", "Since (UTC)", "Server"], changes.versions.iter().map(row).collect());
+    }
+    for shift in &changes.shifts {
+        let since = match &shift.since {
+            Some(version) => format!("since server version {version}"),
+            None => "without a new version of the server".to_owned(),
+        };
+        let text = format!(
+            "{} {} {since}: from {} to {} at cycle {}",
+            metric::words(&shift.metric),
+            signed(shift.shift),
+            quantity(&shift.metric, shift.before),
+            quantity(&shift.metric, shift.after),
+            number(shift.cycle),
+        );
+        doc.item(verdict(shift.change), text, Vec::new());
+    }
+}
+
 fn body(doc: &mut Document, comparison: &BaselineComparison) {
     if !comparison.refused.is_empty() {
         doc.paragraph("The two runs cannot be compared:");
@@ -118,7 +151,11 @@ fn body(doc: &mut Document, comparison: &BaselineComparison) {
         &["Verdict", "Metric", ">Before", ">After", ">Shift", ">Interval"],
         all.iter().map(figures).collect(),
     );
-    doc.table(&["Metric", ">Effect", ">p", ">Cycles", ">Found from", "What that is based on"], all.iter().map(evidence).collect());
+    doc.table(&["Metric", ">Effect", ">p", ">Cycles", ">Found from"], all.iter().map(evidence).collect());
+    for change in all.iter().filter(|change| change.change != Change::Same) {
+        let text = format!("{}: {}", metric::words(&change.metric), change.summary);
+        doc.item(verdict(change.change), text, Vec::new());
+    }
 }
 
 fn figures(change: &MetricChange) -> Vec<String> {
@@ -145,7 +182,6 @@ fn evidence(change: &MetricChange) -> Vec<String> {
         change.p.map_or_else(|| "-".to_owned(), p_value),
         if old == new { number(old) } else { format!("{}/{}", number(old), number(new)) },
         change.detectable.map_or_else(|| "-".to_owned(), percent),
-        change.summary.clone(),
     ]
 }
 

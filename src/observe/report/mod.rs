@@ -79,6 +79,7 @@ fn document(snapshot: &Snapshot) -> document::Document {
     findings::outages(&mut doc, snapshot);
     findings::logs(&mut doc, snapshot);
     comparison::baseline(&mut doc, snapshot.baseline.as_ref());
+    comparison::changes(&mut doc, &snapshot.changes);
     evidence::versions(&mut doc, snapshot);
     evidence::history(&mut doc, snapshot);
     evidence::again(&mut doc, snapshot);

@@ -8,10 +8,10 @@ use super::*;
 const BETWEEN: f64 = 0.015;
 
 /// A source of normal values that is the same everywhere.
-pub(in super::super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(in super::super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -22,7 +22,7 @@ impl Dice {
         ((self.0 >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 
-    pub(in super::super) fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
