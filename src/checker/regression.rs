@@ -121,8 +121,8 @@ pub fn differing(before: &RunRecord, after: &RunRecord) -> Vec<String> {
 }
 
 fn is_compared(key: &str) -> bool {
-    let covers = |entry: &&str| key == **entry || (entry.ends_with('.') && key.starts_with(**entry));
-    COMPARED.iter().any(|entry| covers(&entry)) && !MAY_DIFFER.contains(&key)
+    let covers = |entry: &str| key == entry || (entry.ends_with('.') && key.starts_with(entry));
+    COMPARED.iter().any(|entry| covers(entry)) && !MAY_DIFFER.contains(&key)
 }
 
 /// Returns the size of a run by what it is called in reports.

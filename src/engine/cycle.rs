@@ -16,7 +16,7 @@ use super::measure::{self, outside::Outside};
 use super::service::Service;
 use super::setup::{Role, Setup};
 use super::verify;
-use super::version::Versions;
+use super::version::ServerVersion;
 use super::worker::protocol::{Command, Reply};
 use crate::config::RunConfig;
 use crate::model::finding::{Finding, Kind, Side};
@@ -42,7 +42,7 @@ pub struct Stage {
     /// What measuring remembers from cycle to cycle.
     pub memory: tokio::sync::Mutex<measure::Memory>,
     /// Whoever knows the version of the server.
-    pub versions: Versions,
+    pub server: ServerVersion,
 }
 
 /// How a cycle ended.
@@ -72,7 +72,7 @@ impl Stage {
     pub async fn cycle(&self, run: &mut RunRecord) -> anyhow::Result<CycleEnd> {
         let cycle = run.cycle;
         let started_ms = self.setup.clock.now_ms();
-        let server = self.versions.now(&self.service).await;
+        let server = self.server.now(&self.service).await;
         if !server.is_empty() {
             run.versions.server.clone_from(&server);
         }

@@ -8,12 +8,12 @@ use crate::probe::missing::Missing;
 use crate::probe::version;
 
 /// Whoever finds out the version.
-pub struct Versions {
+pub struct ServerVersion {
     observe: watch::Receiver<ObserveConfig>,
     missing: Mutex<Missing>,
 }
 
-impl Versions {
+impl ServerVersion {
     /// Returns one that has asked nobody yet.
     pub fn new(observe: watch::Receiver<ObserveConfig>) -> Self {
         Self { observe, missing: Mutex::default() }

@@ -1,7 +1,8 @@
 //! Where a series changes its level for good, and by how much. Binary segmentation (Scott and Knott 1974; Vostrikova 1981)
 //! with Pettitt's rank statistic (Pettitt 1979), whose probability is taken for the number of independent values that the
 //! series is worth: the noise around both levels is autocorrelated. A rise that a straight line explains as well is growth and
-//! no change, and one that goes away again within a few values is an outlier.
+//! no change, and one that goes away again within a few values is an outlier. What rises and falls back in the midst of a series
+//! is not looked for: with stretches of the series tried as well, growth and swings were told as changes.
 //!
 //! Simulated with noise of 5 %, outliers, 100 values and an error of 1 %: changes were told of 0 to 0.2 % of the level series
 //! with autocorrelation up to 0.6 (2 % at 0.8), of none that grew by 30 %, of 14 % of those that grew by 10 %, and of none that
@@ -94,7 +95,7 @@ pub fn at(points: &[Point], (from, cycle, until): (u64, u64, u64), asked: &Asked
     }
     let values: Vec<f64> = points.iter().map(|point| point.value).collect();
     let left = residuals(&values, cut);
-    let worth = effective(&left).min(effective(&left[..cut]) + effective(&left[cut..]));
+    let worth = effective(&left);
     let p = certainty(&ranks(&values), cut, worth, 1.0);
     let sure = p < asked.alpha && advantage(&values, &left) * worth > ADVANTAGE_MIN;
     kept(&points, if sure { vec![(cut, p)] } else { Vec::new() }, asked).pop()
@@ -127,7 +128,8 @@ fn shift(points: &[Point], cuts: &[(usize, f64)], no: usize) -> Shift {
     Shift { at_ms: points[at].at_ms, cycle: points[at].cycle, before, after, relative, p }
 }
 
-/// Returns the most certain change within values, if it is certain enough: the first index behind it, and its probability.
+/// Returns the place where the ranks of values differ most before and behind, if they do so with certainty: the first index
+/// behind it, and its probability.
 fn split(values: &[f64], alpha: f64) -> Option<(usize, f64)> {
     let n = values.len();
     if n < 2 * SIDE_MIN {

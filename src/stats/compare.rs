@@ -254,7 +254,7 @@ pub(super) fn effective(values: &[f64]) -> f64 {
     let mean = drawn.iter().sum::<f64>() / n;
     let lag = |k: usize| drawn.iter().zip(&drawn[k..]).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
     let whole = lag(0);
-    if whole <= 0.0 {
+    if !(whole.is_finite() && whole > 0.0) {
         return n;
     }
     let first = lag(1) / whole;

@@ -34,11 +34,10 @@ fn a_step_is_found_where_it_is() {
         })
         .count();
     assert!(hits >= 95, "{hits} of 100");
-    let up_and_down = (0..150).map(|no| if (50..100).contains(&no) { 0.4 } else { 0.0 });
-    let shifts = find(&series(&mut dice, 0.2, 0.03, up_and_down), &ASKED);
+    let twice = (0..150).map(|no| if no < 50 { 0.0 } else if no < 100 { 0.3 } else { 0.6 });
+    let shifts = find(&series(&mut dice, 0.2, 0.03, twice), &ASKED);
     let places: Vec<u64> = shifts.iter().map(|shift| shift.cycle).collect();
     assert!(places.len() == 2 && found((places[0], 51)) && found((places[1], 101)), "{shifts:?}");
-    assert!(shifts[0].relative > 0.4 && shifts[1].relative < -0.25);
 }
 
 #[test]
@@ -90,7 +89,7 @@ proptest! {
         let shifts = find(&points, &ASKED);
         prop_assert!(shifts.windows(2).all(|two| two[0].cycle < two[1].cycle));
         prop_assert!(shifts.iter().all(|shift| (0.0..=ASKED.alpha).contains(&shift.p)));
-        drop(at(&points, (0, cycle, 200), &ASKED));
+        let _ = at(&points, (0, cycle, 200), &ASKED);
     }
 
     #[test]
