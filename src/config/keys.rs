@@ -131,6 +131,7 @@ pub const OVERRIDES: &[&str] = &[
     "run.stop_on_fail",
     "workload.sync.",
     "verify.",
+    "criteria.",
 ];
 
 /// Longest name of a section that people name themselves.

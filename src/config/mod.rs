@@ -2,6 +2,7 @@
 //!
 //! One small file per section. Nothing here opens a socket or a database; `soakd check` does that with what is read here.
 
+pub mod criteria;
 pub mod cron;
 pub mod daemon;
 mod effective;
@@ -30,6 +31,7 @@ pub mod zone;
 
 use serde::{Deserialize, Serialize};
 
+pub use criteria::CriteriaConfig;
 pub use daemon::{ApiConfig, LimitsConfig, RetentionConfig};
 pub use flat::{differing, flatten};
 pub use load::Loaded;
@@ -63,6 +65,8 @@ pub struct Config {
     pub retry: run::RetryConfig,
     #[serde(default)]
     pub verify: run::VerifyConfig,
+    #[serde(default)]
+    pub criteria: CriteriaConfig,
     #[serde(default)]
     pub observe: ObserveConfig,
     #[serde(default)]

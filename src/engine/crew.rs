@@ -325,6 +325,7 @@ impl Crew {
             protocol: PROTOCOL,
             run: self.run.clone(),
             plan: self.plan,
+            rate: self.setup.sync().rate,
             databases: group.iter().map(spec).collect(),
             retry: self.setup.retry(),
             log_level: self.setup.config.log.level.clone(),

@@ -4,6 +4,7 @@ mod baseline;
 pub mod child;
 pub mod control;
 pub mod crew;
+mod criteria;
 pub mod cycle;
 pub mod event;
 pub mod fleet;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::control::Control;
 use super::crew::{self, Crew};
+use super::criteria;
 use super::cycle::Stage;
 use super::event::RunEvent;
 use super::ledger::Ledger;
@@ -187,6 +188,7 @@ fn open_run(
     }
     let seed = setup.config.run.seed.unwrap_or_else(|| rand::rng().random_range(1..=u64::from(u32::MAX)));
     let plan = setup.plan(seed);
+    let fixed = criteria::fix(setup, now_ms);
     let record = RunRecord {
         run: Uuid::now_v7().to_string(),
         name: setup.config.run.name.clone(),
@@ -200,10 +202,11 @@ fn open_run(
         cycle: 1,
         phase: Phase::Load,
         observed_ms: 0,
-        criteria: String::new(),
+        criteria: fixed.hash(),
         verdict: None,
         ended_because: None,
     };
     store.begin_run(&record)?;
+    criteria::keep(store, &record.run, &fixed)?;
     Ok((record, false))
 }

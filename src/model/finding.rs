@@ -49,6 +49,8 @@ pub enum Kind {
     Isolation,
     /// A metric is worse than in the baseline, or since another version of the server.
     Regression,
+    /// A criterion of the run as a whole does not hold.
+    Criterion,
     Other,
 }
 

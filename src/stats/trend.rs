@@ -6,7 +6,7 @@
 mod explain;
 mod fit;
 mod noise;
-mod quantile;
+pub(crate) mod quantile;
 pub mod rank;
 mod saw_tooth;
 mod step;

@@ -124,6 +124,17 @@ impl Desk<'_> {
         self.with_book(txn, run, |book, cx| book.resolve_cause(cx, REGRESSION))
     }
 
+    /// Takes in which criteria of a run failed, and the causes of those that hold.
+    pub(super) fn judged(
+        &mut self,
+        txn: &WriteTransaction,
+        run: &str,
+        alarms: &[Finding],
+        held: &[String],
+    ) -> Result<(), StoreError> {
+        self.with_book(txn, run, |book, cx| book.judged(cx, alarms, held))
+    }
+
     /// Returns true if an incident is open or anything happened to one since then.
     pub(super) fn news_since(&self, txn: &WriteTransaction, since_ms: i64) -> Result<bool, StoreError> {
         if self.book.open().next().is_some() {

@@ -7,6 +7,8 @@ mod cycles;
 mod desk;
 mod error;
 mod incidents;
+mod judgement;
+mod latency;
 mod measures;
 mod open;
 mod outbox;

@@ -7,6 +7,7 @@ use redb::ReadTransaction;
 use serde::de::DeserializeOwned;
 
 use super::baseline::{CHANGES, COMPARISON};
+use super::latency;
 use super::tables::{self, BLOBS, CYCLES, DATABASES, EPOCHS, FINDINGS, LOGS, OUTAGES, PROGRESS, RUNS, end, key, named};
 use super::{CYCLES_SHOWN, Progress, Store, StoreError};
 use crate::model::ids::DbNo;
@@ -35,8 +36,8 @@ impl Store {
                 totals: progress.totals,
                 cycles_done: progress.cycles_done,
                 cycles_by_verdict: progress.cycles_by_verdict,
-                judgement: None,
-                latency: Vec::new(),
+                judgement: super::judgement::last(txn, run)?,
+                latency: latency::of_run(txn, run)?,
                 baseline: kept(txn, run, COMPARISON)?,
                 changes: kept(txn, run, CHANGES)?.unwrap_or_default(),
                 findings_ungrouped: progress.findings_ungrouped,

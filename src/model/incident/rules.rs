@@ -12,6 +12,8 @@ pub const CHECK: &str = "check/";
 pub const UNPROVEN: &str = "inconclusive/";
 /// The cause of everything that got worse: whatever shows it, it is one build that did it.
 pub const REGRESSION: &str = "regression";
+/// What begins the causes of criteria of a whole run.
+pub const CRITERION: &str = "criterion.";
 /// Evidence lines that one failed check adds.
 const CHECK_LINES: usize = 10;
 
@@ -166,6 +168,9 @@ pub fn cause_of(finding: &Finding) -> String {
         && !check.contains(' ')
     {
         return check_cause(check, summary);
+    }
+    if let (Kind::Criterion, Some(code)) = (finding.kind, &finding.code) {
+        return short(code);
     }
     let cause = finding.cause();
     if depth(finding) == Depth::Root { short(headline(&cause)) } else { short(&cause) }

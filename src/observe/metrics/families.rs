@@ -110,7 +110,9 @@ impl Families {
             bytes: add(r, "transferred_bytes", "Bytes sent and received, as far as the provider tells"),
             errors: add(r, "errors", "Errors met by side and kind"),
             missed: add(r, "events_missed", "Events that a slow reader missed"),
-            step_time: times(r, "step_duration_seconds", "Time that steps took", || Histogram::new(STEP_S)),
+            step_time: times(r, "step_duration_seconds", "Time that steps took from their intended start", || {
+                Histogram::new(STEP_S)
+            }),
             cycle_time: times(r, "cycle_duration_seconds", "Time that cycles took", || Histogram::new(CYCLE_S)),
             settle_time: times(r, "settle_seconds", "Time until nothing moved any more", || Histogram::new(SPAN_S)),
             checkpoint_time: times(r, "checkpoint_seconds", "Time that the durable commits of a cycle took", || {
@@ -182,7 +184,7 @@ impl Families {
         let action = action(report.step.action).to_owned();
         let labels = vec![("action", action.clone()), ("outcome", word(&report.outcome))];
         self.steps.get_or_create(&labels).inc();
-        self.step_time.get_or_create(&vec![("action", action)]).observe(report.elapsed_us as f64 / 1e6);
+        self.step_time.get_or_create(&vec![("action", action)]).observe(report.latency_us() as f64 / 1e6);
         let mut one = Counters::default();
         one.count(report);
         let amounts = [one.rows_inserted, one.rows_updated, one.rows_deleted, one.changes_sent, one.changes_received];

@@ -9,6 +9,7 @@ mod files;
 mod findings;
 mod headline;
 mod json;
+mod latency;
 mod markdown;
 mod overview;
 mod paper;
@@ -74,6 +75,7 @@ fn document(snapshot: &Snapshot) -> document::Document {
     overview::run(&mut doc, snapshot);
     overview::databases(&mut doc, snapshot);
     overview::cycles(&mut doc, snapshot);
+    latency::latency(&mut doc, snapshot);
     evidence::checks(&mut doc, snapshot);
     findings::errors(&mut doc, snapshot);
     findings::outages(&mut doc, snapshot);

@@ -185,10 +185,18 @@ impl StoreAddress {
         }
     }
 
-    /// Opens the store, and creates what is missing in it.
-    pub async fn open(&self, table: &TableSpec, rls: bool) -> Result<Arc<dyn Store>, StoreError> {
+    /// Opens the store, and creates what is missing in it; `wal_pages` as in [`plant::Planter::wal_pages`].
+    pub async fn open(
+        &self,
+        table: &TableSpec,
+        rls: bool,
+        wal_pages: Option<u32>,
+    ) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
-            Self::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path, table, rls)?),
+            Self::Sqlite(path) => Arc::new(sqlite::SqliteStore::open_with(path, table, rls, wal_pages)?),
+            Self::Postgres(_) if wal_pages.is_some() => {
+                return Err(StoreError::BadRequest("keep-wal and wal-pages are for the SQLite store".into()));
+            }
             Self::Postgres(url) => Arc::new(postgres::PostgresStore::open(url, table, rls).await?),
         })
     }

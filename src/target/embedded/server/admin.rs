@@ -17,7 +17,8 @@ use super::{Ctx, version};
 const MAX_ROWS: usize = 100_000;
 
 pub(super) async fn health(State(shared): Ctx) -> Json<Value> {
-    Json(json!({"status": "ok", "version": version(), "store": shared.config.store.kind()}))
+    let version = shared.config.planter.version().map_or_else(version, str::to_owned);
+    Json(json!({"status": "ok", "version": version, "store": shared.config.store.kind()}))
 }
 
 #[derive(Deserialize)]

@@ -26,6 +26,8 @@ use reader::Readers;
 use schema::Layout;
 use writer::{Command, Writer};
 
+/// Pages after which the write-ahead log is checkpointed.
+const WAL_PAGES: u32 = 8000;
 /// Commands that may wait for the writer before senders wait too.
 const QUEUE: usize = 64;
 
@@ -38,15 +40,21 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the file, creates what is missing, and starts the writer.
     pub fn open(path: &Path, table: &TableSpec, rls: bool) -> Result<Self, StoreError> {
+        Self::open_with(path, table, rls, None)
+    }
+
+    /// As [`Self::open`]; checkpoints the write-ahead log after `wal_pages`, and at 0 never.
+    pub fn open_with(path: &Path, table: &TableSpec, rls: bool, wal_pages: Option<u32>) -> Result<Self, StoreError> {
         let place = path.display().to_string();
         let failed = |error: rusqlite::Error| StoreError::Open { place: place.clone(), cause: error.to_string() };
         let layout = Arc::new(Layout::new(table, rls));
         let connection = Connection::open(path).map_err(failed)?;
         connection
-            .execute_batch(
+            .execute_batch(&format!(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA foreign_keys = OFF; \
-                 PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; PRAGMA busy_timeout = 10000;",
-            )
+                 PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = 67108864; PRAGMA busy_timeout = 10000;",
+                wal_pages.unwrap_or(WAL_PAGES)
+            ))
             .map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(64);
         layout.ensure(&connection).map_err(failed)?;
