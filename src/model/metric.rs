@@ -76,6 +76,9 @@ pub const KINDS: &[Kind] = &[
     kind("retries", Unit::Count, Worse::Up, "retries"),
 ];
 
+/// Actions on soakd's own databases, whose latency is this machine's and not the service's.
+const LOCAL: &[&str] = &["inserted", "updated", "deleted", "contended", "filled", "waited"];
+
 /// What a metric tells of, where two runs are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Aspect {
@@ -101,14 +104,15 @@ impl Aspect {
     ];
 
     /// Returns the aspect of a metric; `None` for one that two runs are not compared by: what soakd's own processes use says
-    /// nothing of the service, the largest latency is a single value, and the length of a cycle a sum of others.
+    /// nothing of the service and neither does how long its own databases take, the largest latency is a single value, and the
+    /// length of a cycle a sum of others.
     pub fn of(metric: &str) -> Option<Self> {
         let (kind, part) = parse(metric)?;
         if kind.worse == Worse::Neither || part == "daemon" || part.starts_with("worker") {
             return None;
         }
         match kind.name {
-            "latency_p50" | "latency_p90" | "latency_p99" => Some(Self::Latency),
+            "latency_p50" | "latency_p90" | "latency_p99" => (!LOCAL.contains(&part)).then_some(Self::Latency),
             "throughput" => Some(Self::Throughput),
             "converge" => Some(Self::Convergence),
             "errors" | "retries" => Some(Self::Errors),
@@ -167,7 +171,7 @@ mod tests {
         assert_eq!(parse("pg_bloat.target").map(|(kind, part)| (kind.unit, part)), Some((Unit::Bytes, "target")));
         assert_eq!(parse("rssx.target"), None);
         assert_eq!(Aspect::of("latency_p99.sent"), Some(Aspect::Latency));
-        for not in ["rss.daemon", "rss.worker-1", "rows.target", "latency_max.sent", "cycle", "unheard"] {
+        for not in ["rss.daemon", "rss.worker-1", "latency_p50.inserted", "rows.target", "latency_max.sent", "cycle", "unheard"] {
             assert_eq!(Aspect::of(not), None, "{not}");
         }
     }
