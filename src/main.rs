@@ -16,7 +16,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(cli::run::RunArgs),
+    Baseline(cli::baseline::BaselineArgs),
     Check(cli::check::CheckArgs),
+    Compare(cli::compare::CompareArgs),
     Doctor(cli::doctor::DoctorArgs),
     Init(cli::init::InitArgs),
     Notify(cli::notify::NotifyArgs),
@@ -50,7 +52,9 @@ fn main() -> ExitCode {
     };
     let result = match args.command {
         Command::Run(args) => cli::run::run(args),
+        Command::Baseline(args) => cli::baseline::run(args),
         Command::Check(args) => cli::check::run(args),
+        Command::Compare(args) => cli::compare::run(args),
         Command::Doctor(args) => cli::doctor::run(args),
         Command::Init(args) => cli::init::run(args),
         Command::Notify(args) => cli::notify::run(args),

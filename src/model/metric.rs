@@ -76,6 +76,67 @@ pub const KINDS: &[Kind] = &[
     kind("retries", Unit::Count, Worse::Up, "retries"),
 ];
 
+/// Actions on soakd's own databases, whose latency is this machine's and not the service's.
+const LOCAL: &[&str] = &["inserted", "updated", "deleted", "contended", "filled", "waited"];
+
+/// What a metric tells of, where two runs are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aspect {
+    Latency,
+    Throughput,
+    Convergence,
+    Errors,
+    Memory,
+    Descriptors,
+    Storage,
+}
+
+impl Aspect {
+    /// All aspects, in the order in which people ask for them.
+    pub const ALL: [Self; 7] = [
+        Self::Latency,
+        Self::Throughput,
+        Self::Convergence,
+        Self::Errors,
+        Self::Memory,
+        Self::Descriptors,
+        Self::Storage,
+    ];
+
+    /// Returns the aspect of a metric; `None` for one that two runs are not compared by: what soakd's own processes use says
+    /// nothing of the service and neither does how long its own databases take, the largest latency is a single value, and the
+    /// length of a cycle a sum of others.
+    pub fn of(metric: &str) -> Option<Self> {
+        let (kind, part) = parse(metric)?;
+        if kind.worse == Worse::Neither || part == "daemon" || part.starts_with("worker") {
+            return None;
+        }
+        match kind.name {
+            "latency_p50" | "latency_p90" | "latency_p99" => (!LOCAL.contains(&part)).then_some(Self::Latency),
+            "throughput" => Some(Self::Throughput),
+            "converge" => Some(Self::Convergence),
+            "errors" | "retries" => Some(Self::Errors),
+            "rss" | "pss" | "anon" | "heap" => Some(Self::Memory),
+            "fds" | "threads" | "pg_connections" => Some(Self::Descriptors),
+            "db" | "pg_db" | "tombstones" | "metadata" => Some(Self::Storage),
+            _ => None,
+        }
+    }
+
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Throughput => "throughput",
+            Self::Convergence => "time to converge",
+            Self::Errors => "errors",
+            Self::Memory => "memory",
+            Self::Descriptors => "descriptors and threads",
+            Self::Storage => "storage",
+        }
+    }
+}
+
 /// Splits a metric into its kind and its part; `None` for a name that is no metric.
 pub fn parse(metric: &str) -> Option<(&'static Kind, &str)> {
     let (name, part) = metric.split_once('.').unwrap_or((metric, ""));
@@ -109,5 +170,9 @@ mod tests {
         assert_eq!(words("unheard.of"), "unheard.of");
         assert_eq!(parse("pg_bloat.target").map(|(kind, part)| (kind.unit, part)), Some((Unit::Bytes, "target")));
         assert_eq!(parse("rssx.target"), None);
+        assert_eq!(Aspect::of("latency_p99.sent"), Some(Aspect::Latency));
+        for not in ["rss.daemon", "rss.worker-1", "latency_p50.inserted", "rows.target", "latency_max.sent", "cycle", "unheard"] {
+            assert_eq!(Aspect::of(not), None, "{not}");
+        }
     }
 }

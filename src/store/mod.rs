@@ -3,6 +3,7 @@
 //! written in one durable transaction, and no read transaction outlives the call that opened it.
 
 mod chain;
+mod baseline;
 mod cycles;
 mod desk;
 mod error;

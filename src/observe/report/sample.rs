@@ -127,6 +127,7 @@ pub(crate) fn passing() -> Snapshot {
         ],
         baseline: None,
         receipt: String::new(),
+        changes: Default::default(),
     }
 }
 
