@@ -1,6 +1,7 @@
 //! Pure statistics of series and samples: is it growing, did it change, is this build worse than that one. Nothing in here
 //! reads a clock, a file or another part of soakd, and every formula names its source.
 
+pub mod corpus;
 pub mod trend;
 
 /// One measured value.

@@ -1,0 +1,1 @@
+//! How often series of the corpus are called growing: the table by which the statistics are judged.
