@@ -5,7 +5,8 @@ use super::{Image, Letter};
 use crate::model::incident::IncidentState;
 use crate::model::record::{CycleRecord, FindingGroup, Snapshot};
 use crate::model::verdict::Verdict;
-use crate::observe::chart::{self, Look, Mark, Series, Shade, Spec, Unit};
+use crate::observe::chart::{self, Look, Mark, MarkKind, PAPER, Scale, Series, Shade, Spec, Unit};
+use crate::observe::figures;
 use crate::observe::report::words::{between, count, number};
 
 /// Cycles that one chart covers, the last ones.
@@ -37,13 +38,17 @@ pub(super) fn charts(letter: &Letter) -> Charts {
         charts.add("findings", "Errors over the time of the run", findings(letter, snapshot));
     }
     charts.add("memory", "Memory of the parts of soakd", memory(letter));
+    // A workload without measured latencies, or one that has just begun, is no reason for a word.
+    if let Some((action, made)) = latency(letter) {
+        charts.add("latency", &format!("Latency of {action}"), Ok(made));
+    }
     charts
 }
 
 impl Charts {
     fn add(&mut self, name: &str, caption: &str, made: Result<(Spec, String), &str>) {
         let drawn = made.map_err(str::to_owned).and_then(|(spec, alt)| {
-            let png = chart::png(&chart::line_chart(&spec))?;
+            let png = chart::png(&chart::line_chart(&spec, &PAPER))?;
             if png.len() > PNG_MAX { Err("the picture is too large".to_owned()) } else { Ok((png, alt)) }
         });
         match drawn {
@@ -68,7 +73,7 @@ fn spec(letter: &Letter, title: &str, left: Unit, series: Vec<Series>) -> Spec {
         letter.incident.iter().chain(letter.incidents.iter().filter(|one| one.state == IncidentState::Open));
     let mut marks: Vec<Mark> = Vec::new();
     for one in incidents {
-        let mark = Mark { at_ms: one.opened_ms, label: format!("incident {}", one.id) };
+        let mark = Mark { at_ms: one.opened_ms, kind: MarkKind::Incident, label: format!("incident {}", one.id) };
         if marks.len() < MARKS_MAX && !marks.contains(&mark) {
             marks.push(mark);
         }
@@ -85,11 +90,11 @@ fn spec(letter: &Letter, title: &str, left: Unit, series: Vec<Series>) -> Spec {
             && times().max().is_some_and(|until| shade.from_ms <= until)
     };
     let shades = shades.filter(within).collect();
-    Spec { title: title.to_owned(), zone: letter.zone, left, right: Unit::Count, series, marks, shades }
+    Spec { marks, shades, ..Spec::new(title, letter.zone, left, series) }
 }
 
 fn series(name: &str, look: Look, right: bool, points: Vec<(i64, f64)>) -> Series {
-    Series { name: name.to_owned(), look, right, points }
+    Series { right, ..Series::new(name, look, points) }
 }
 
 fn durations(letter: &Letter, _: &Snapshot, cycles: &[CycleRecord]) -> Result<(Spec, String), &'static str> {
@@ -195,7 +200,28 @@ fn slots<'a>(groups: impl Iterator<Item = &'a FindingGroup>, from: i64, until: i
     counts
 }
 
+/// Draws what was measured at the quiet ends of cycles, with the trends; before there is that, what was measured in between.
 fn memory(letter: &Letter) -> Result<(Spec, String), &'static str> {
+    let measured = letter.measures.iter().any(|(metric, points)| metric.starts_with("rss.") && points.len() > 1);
+    if !measured {
+        return in_between(letter);
+    }
+    let (drawn, mut alt) = figures::memory_of(&letter.measures);
+    let mut spec = spec(letter, "Memory of the parts of soakd", Unit::Bytes, drawn);
+    for at in 0..spec.series.len().min(PARTS_MAX) {
+        let name = format!("rss.{}", spec.series[at].name);
+        let Some(points) = letter.measures.get(&name) else { continue };
+        let trend = figures::examined(points);
+        if trend.slope_low > 0.0 {
+            alt.push_str(&format!(" {}: {}", spec.series[at].name, figures::growth(&trend)));
+        }
+        spec.fits.extend(figures::fits(&trend, at));
+    }
+    spec.series.truncate(PARTS_MAX);
+    Ok((spec, alt))
+}
+
+fn in_between(letter: &Letter) -> Result<(Spec, String), &'static str> {
     let part = |name: &String| name.strip_prefix("rss.").map(str::to_owned);
     let mut parts: Vec<(String, &Vec<(i64, f64)>)> = letter
         .series
@@ -219,4 +245,18 @@ fn memory(letter: &Letter) -> Result<(Spec, String), &'static str> {
         .collect();
     let drawn = parts.iter().map(|(name, points)| series(name, Look::Line, false, (*points).clone())).collect();
     Ok((spec(letter, "Memory of the parts of soakd", Unit::Bytes, drawn), format!("{}.", words.join("; "))))
+}
+
+/// Draws the percentiles of the action that takes longest.
+fn latency(letter: &Letter) -> Option<(String, (Spec, String))> {
+    let last = |action: &String| {
+        let metric = if action.is_empty() { "latency_p99".to_owned() } else { format!("latency_p99.{action}") };
+        letter.measures.get(&metric).and_then(|points| points.last()).map_or(0.0, |point| point.mean)
+    };
+    let action = figures::actions(&letter.measures).into_iter().max_by(|a, b| last(a).total_cmp(&last(b)))?;
+    let (drawn, alt) = figures::latency_of(&letter.measures, &action)?;
+    let name = if action.is_empty() { "all actions".to_owned() } else { action };
+    let title = format!("Latency of {name}, percentiles of each cycle");
+    let spec = Spec { scale: Scale::Ratio, ..spec(letter, &title, Unit::Seconds, drawn) };
+    Some((name, (spec, alt)))
 }

@@ -152,6 +152,7 @@ pub(super) fn letter(subject: Subject) -> Letter {
         incidents: Vec::new(),
         snapshot: Some(broken()),
         series: memory(),
+        measures: BTreeMap::new(),
         faults: vec!["network: 250 ms delay on every answer, since 15:02".to_owned()],
         outbox: OutboxState::default(),
     }
