@@ -46,6 +46,8 @@ const TIME_STEPS: [i64; 25] = [
 const NEAR: f64 = 0.1;
 /// Values that differ by more than this factor are shown by their ratio, where that is asked for.
 const RATIO: f64 = 20.0;
+/// Larger values are drawn at the upper end.
+const LARGEST: f64 = 1e300;
 /// Decades of a logarithmic axis at most; what is below is drawn at its lower end.
 const DECADES_MAX: f64 = 6.0;
 
@@ -76,7 +78,7 @@ impl Values {
 
     /// Lays out an axis from zero that reaches `max`.
     pub(super) fn up_to(max: f64, unit: Unit) -> Self {
-        let max = if max.is_finite() && max > 0.0 { max } else { 1.0 };
+        let max = if max.is_finite() && max > 0.0 { max.min(LARGEST) } else { 1.0 };
         let (name, scale) = scale(max, unit);
         let mut step = round_step(max / scale / VALUE_TICKS);
         if unit == Unit::Count && scale < 2.0 {

@@ -82,16 +82,17 @@ pub fn lanes(chart: &Lanes, paint: &Palette) -> String {
 }
 
 fn drawn(chart: &Lanes, lane: &Lane, top: f64, paint: &Palette) -> Markup {
+    let stretches = joined(chart, lane);
+    let ends = stretches.iter().skip(1).map(|next| chart.x(next.from_ms)).chain([chart.width]);
     html! {
         text x=(NAMES - 10.0) y=(top + 16.0) text-anchor="end" fill=(paint.text) { (label(&lane.name, 18)) }
-        @for stretch in joined(chart, lane) {
-            @let (from, until) = (chart.x(stretch.from_ms), chart.x(stretch.until_ms));
-            @let text = label(&stretch.label, 40);
+        @for (stretch, end) in stretches.iter().zip(ends) {
+            @let (from, until) = (chart.x(stretch.from_ms), chart.x(stretch.until_ms).max(chart.x(stretch.from_ms) + 2.0));
             g {
-                title { (text) }
-                rect x=(px(from)) y=(top + 3.0) width=(px((until - from).max(2.0))) height=(LANE - 6.0) rx="2" fill=(paint.tone(stretch.tone)) {}
-                @if LETTER * text.chars().count() as f64 + 8.0 < until - from && stretch.tone != Tone::Bad {
-                    text x=(px(from + 5.0)) y=(top + 16.0) fill=(paint.text) { (text) }
+                title { (label(&stretch.label, 120)) }
+                rect x=(px(from)) y=(top + 3.0) width=(px(until - from)) height=(LANE - 6.0) rx="2" fill=(paint.tone(stretch.tone)) {}
+                @if let Some((x, text)) = placed(stretch, (from, until), end) {
+                    text x=(px(x)) y=(top + 16.0) fill=(paint.text) { (text) }
                 }
             }
         }
@@ -99,6 +100,20 @@ fn drawn(chart: &Lanes, lane: &Lane, top: f64, paint: &Palette) -> Markup {
             g transform={ "translate(" (px(chart.x(at))) " " (px(top + LANE / 2.0)) ")" } { (marks::glyph(kind, paint)) }
         }
     }
+}
+
+/// Returns where the label of a stretch has room: in it, or its first word behind it; a loud colour takes no text.
+fn placed(stretch: &Stretch, (from, until): (f64, f64), end: f64) -> Option<(f64, String)> {
+    let room = |text: &str, from: f64, until: f64| LETTER * text.chars().count() as f64 + 9.0 < until - from;
+    let whole = label(&stretch.label, 60);
+    if stretch.tone != Tone::Bad && room(&whole, from, until) {
+        return Some((from + 5.0, whole));
+    }
+    let first = whole.split(':').next().filter(|first| first.len() < whole.len())?;
+    if stretch.tone != Tone::Bad && room(first, from, until) {
+        return Some((from + 5.0, first.to_owned()));
+    }
+    room(first, until, end).then(|| (until + 4.0, first.to_owned()))
 }
 
 /// Returns the stretches that are shown; those of one tone that cannot be told apart are one.

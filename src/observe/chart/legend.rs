@@ -38,8 +38,8 @@ impl Legend {
             entries.push((x, ROW * row as f64, name, sample));
             x += width;
         }
-        let rows = entries.last().map_or(1.0, |last| last.1 / ROW + 1.0);
-        Self { entries, height: ROW * rows - 2.0 }
+        let rows = entries.last().map_or(0.0, |last| last.1 / ROW + 1.0);
+        Self { entries, height: (ROW * rows - 2.0).max(0.0) }
     }
 
     pub(super) fn drawn(&self, paint: &Palette) -> Markup {
@@ -69,6 +69,18 @@ fn listed(spec: &Spec, paint: &Palette) -> Vec<(String, Markup)> {
         };
         entries.push((label(&one.name, LABEL_CHARS), sample));
     }
+    if spec.is_brief() {
+        // A single line is what the chart is called after.
+        entries.truncate(if entries.len() > 1 { SERIES_MAX } else { 0 });
+        return entries;
+    }
+    entries.extend(around(spec, paint));
+    entries
+}
+
+/// Returns what else is shown.
+fn around(spec: &Spec, paint: &Palette) -> Vec<(String, Markup)> {
+    let mut entries: Vec<(String, Markup)> = Vec::new();
     if let Some(fit) = spec.fits.first() {
         let (colour, words) = (paint.series[fit.of % SERIES_MAX], "trend, confidence");
         let sample = html! {
@@ -95,7 +107,7 @@ fn listed(spec: &Spec, paint: &Palette) -> Vec<(String, Markup)> {
         (MarkKind::Restart, "soakd restarted"),
     ] {
         if spec.marks.iter().any(|mark| mark.kind == kind) {
-            entries.push((words.to_owned(), html! { g transform="translate(10 -9)" { (glyph(kind, paint)) } }));
+            entries.push((words.to_owned(), html! { g transform="translate(10 -5)" { (glyph(kind, paint)) } }));
         }
     }
     entries

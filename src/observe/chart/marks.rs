@@ -4,20 +4,20 @@ use maud::{Markup, html};
 
 use super::legend::{LABEL_CHARS, LETTER, label};
 use super::plane::{Plane, px};
-use super::{Mark, MarkKind, Palette};
+use super::{Mark, MarkKind, Palette, Spec};
 
 /// Marks that one chart draws; of one kind they are at least this far apart.
 const MARKS_MAX: usize = 160;
 const APART: f64 = 3.0;
 
 /// Draws lines and signs of all marks, and the labels of those that have room above the plot.
-pub(super) fn drawn(marks: &[Mark], plane: &Plane, paint: &Palette) -> Markup {
-    let (lines, taken) = kept(marks, plane);
+pub(super) fn drawn(spec: &Spec, plane: &Plane, paint: &Palette) -> Markup {
+    let ((lines, taken), brief) = (kept(&spec.marks, plane), spec.is_brief());
     let mut room = Room::new(plane);
     // Incidents are named before versions.
     let named: Vec<(f64, &'static str, String, &'static str)> = lines
         .iter()
-        .filter(|(_, mark)| matches!(mark.kind, MarkKind::Incident | MarkKind::Version | MarkKind::Fault))
+        .filter(|(_, mark)| !brief && matches!(mark.kind, MarkKind::Incident | MarkKind::Version | MarkKind::Fault))
         .filter_map(|(x, mark)| {
             let text = label(&mark.label, LABEL_CHARS);
             let (anchor, at) = room.take(*x, &text)?;
@@ -31,9 +31,9 @@ pub(super) fn drawn(marks: &[Mark], plane: &Plane, paint: &Palette) -> Markup {
                 @let (width, dashes, opacity) = stroke(mark.kind);
                 @if mark.kind != MarkKind::Failed {
                     line x1=(px(*x)) x2=(px(*x)) y1=(plane.top - 7.0) y2=(plane.bottom) stroke=(colour(mark.kind, paint))
-                        stroke-width=(width) stroke-dasharray=(dashes) stroke-opacity=(opacity) {}
+                        stroke-width=(width) stroke-dasharray=(dashes) stroke-opacity=(if brief { "0.3" } else { opacity }) {}
                 }
-                @if mark.kind != MarkKind::Incident {
+                @if brief || mark.kind != MarkKind::Incident {
                     g transform={ "translate(" (px(*x)) " " (px(plane.top - 6.0)) ")" } { (glyph(mark.kind, paint)) }
                 }
             }
@@ -67,7 +67,7 @@ fn kept<'a>(marks: &'a [Mark], plane: &Plane) -> Kept<'a> {
 
 fn stroke(kind: MarkKind) -> (&'static str, &'static str, &'static str) {
     match kind {
-        MarkKind::Incident => ("1.5", "5 3", "1"),
+        MarkKind::Incident => ("1.5", "5 3", "0.75"),
         MarkKind::Failed => ("1", "none", "0"),
         MarkKind::Fault => ("1.5", "2 2", "0.8"),
         MarkKind::Version => ("1.5", "none", "0.6"),
@@ -88,7 +88,7 @@ fn colour(kind: MarkKind, paint: &Palette) -> &'static str {
 pub(super) fn glyph(kind: MarkKind, paint: &Palette) -> Markup {
     let colour = colour(kind, paint);
     match kind {
-        MarkKind::Incident => html! { line x1="0" x2="0" y1="-4" y2="12" stroke=(colour) stroke-width="1.5" {} },
+        MarkKind::Incident => html! { circle r="3.2" fill=(colour) {} },
         MarkKind::Failed => {
             html! { path d="M-3.5 -3L3.5 4M-3.5 4L3.5 -3" stroke=(colour) stroke-width="2.2" fill="none" {} }
         }

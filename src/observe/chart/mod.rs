@@ -137,6 +137,23 @@ impl Size {
     pub const HALF: Self = Self { width: 400.0, height: 210.0 };
 }
 
+impl Spec {
+    /// True of a chart with little room: it shows signs in place of words.
+    fn is_brief(&self) -> bool {
+        self.size.width <= Size::HALF.width
+    }
+
+    /// Returns the chart with lines of at most so many points, each the mean of a stretch: less to see, and less to send.
+    pub fn calmer(&self, points: usize) -> Self {
+        let mut calm = self.clone();
+        for one in calm.series.iter_mut().filter(|one| one.look == Look::Line) {
+            one.points = thin::means(&one.points, points);
+            one.range.clear();
+        }
+        calm
+    }
+}
+
 /// One chart over time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {

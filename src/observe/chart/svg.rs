@@ -37,7 +37,7 @@ pub fn line_chart(spec: &Spec, paint: &Palette) -> String {
             (stacks(&stacked, &plane, paint))
             @for (at, one) in series() { (draw(one, at, &plane, paint)) }
             @for fit in spec.fits.iter().take(FITS_MAX) { (fitted(fit, &plane, paint)) }
-            (marks::drawn(&spec.marks, &plane, paint))
+            (marks::drawn(spec, &plane, paint))
             (legend.drawn(paint))
         }
     };

@@ -65,6 +65,24 @@ pub(super) fn peaks(points: &[(i64, f64)]) -> Vec<(i64, f64)> {
     finite.chunks(stretch).filter_map(largest).collect()
 }
 
+/// Returns a line of about so many points, each the mean of a stretch; breaks stay where they are.
+pub(super) fn means(points: &[(i64, f64)], most: usize) -> Vec<(i64, f64)> {
+    let stretch = points.len().div_ceil(most.max(1)).max(1);
+    let mut calm = Vec::new();
+    for piece in points.split_inclusive(|(_, value)| !value.is_finite()) {
+        let (values, end) = match piece.split_last() {
+            Some((last, before)) if !last.1.is_finite() => (before, Some(*last)),
+            _ => (piece, None),
+        };
+        for part in values.chunks(stretch) {
+            let mean = part.iter().map(|(_, value)| value / part.len() as f64).sum();
+            calm.extend(part.get(part.len() / 2).map(|(at, _)| (*at, mean)));
+        }
+        calm.extend(end);
+    }
+    calm
+}
+
 /// Returns the area between least and largest values, in pieces; of each stretch the outermost edges.
 pub(super) fn area(range: &[(i64, f64, f64)]) -> Vec<Vec<(i64, f64, f64)>> {
     let mut sorted = range.to_vec();
@@ -108,6 +126,15 @@ mod tests {
         assert!(all.windows(2).all(|two| two[0].0 <= two[1].0));
         assert_eq!((all[0].0, all[all.len() - 1].0), (0, 49_999));
         assert!(kept[0].last().unwrap().0 < 25_000 && kept[1][0].0 >= 25_000);
+    }
+
+    #[test]
+    fn means_are_fewer_and_keep_breaks() {
+        let points: Vec<(i64, f64)> = (0..100).map(|at| (at, if at == 40 { f64::NAN } else { at as f64 })).collect();
+        let calm = means(&points, 10);
+        assert!(calm.len() <= 12, "{calm:?}");
+        assert_eq!((calm[0], calm[4].0, calm[4].1.is_nan()), ((5, 4.5), 40, true));
+        assert!(means(&[], 0).is_empty());
     }
 
     #[test]

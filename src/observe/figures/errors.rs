@@ -42,7 +42,11 @@ fn figure(given: &Material, around: &Around) -> Option<Figure> {
         .iter()
         .map(|(name, (_, groups))| Series::new(name.clone(), Look::Stacked, slots(groups, (from, until), width)))
         .collect();
-    let said: Vec<String> = kinds.iter().map(|(name, (count, _))| format!("{} {name}", number(*count))).collect();
+    let said = kinds.iter().map(|(name, (count, _))| {
+        let of = if name.contains("other kind") { "of " } else { "" };
+        format!("{} {of}{name}", number(*count))
+    });
+    let said: Vec<String> = said.collect();
     let mut alt = format!("{}; {}", said.join(", "), peak(&series, width));
     if snapshot.findings_ungrouped > 0 {
         alt.push_str(&format!(

@@ -2,7 +2,7 @@
 
 use super::around::Around;
 use super::lines::{extent, line};
-use super::words::{capital, part, value};
+use super::words::{self, capital, part, value};
 use super::{Figure, Material, Measures, Section};
 use crate::model::measure::Measured;
 use crate::model::metric::{self, KINDS, Kind, Unit};
@@ -81,10 +81,10 @@ fn of_kind(given: &Material, around: &Around, kind: &Kind) -> Option<Figure> {
 
 /// Says where each line begins and ends, and how far it reaches.
 fn said(parts: &[(&str, &[Measured])]) -> String {
-    let words = parts.iter().filter_map(|(metric, points)| {
-        let (extent, unit) = (extent(points)?, super::words::unit(metric));
+    let said = parts.iter().filter_map(|(metric, points)| {
+        let extent = extent(points)?;
         let of = if parts.len() == 1 { String::new() } else { format!("{} ", part(metric)) };
-        let v = |n: f64| value(n, unit);
+        let v = |n: f64| words::of(metric, n);
         Some(format!(
             "{of}from {} to {}, between {} and {}",
             v(extent.first),
@@ -93,7 +93,7 @@ fn said(parts: &[(&str, &[Measured])]) -> String {
             v(extent.most)
         ))
     });
-    capital(&format!("{}.", words.collect::<Vec<_>>().join("; ")))
+    capital(&format!("{}.", said.collect::<Vec<_>>().join("; ")))
 }
 
 fn unit(kind: &Kind) -> chart::Unit {
@@ -130,16 +130,24 @@ pub(crate) fn actions(measures: &Measures) -> Vec<String> {
     of.filter(|(kind, _)| kind.name == median).map(|(_, part)| part.to_owned()).collect()
 }
 
+fn metric_of(kind: &str, action: &str) -> String {
+    if action.is_empty() { kind.to_owned() } else { format!("{kind}.{action}") }
+}
+
 /// Returns the percentiles of one action, and what they say in words.
 pub(crate) fn latency_of(measures: &Measures, action: &str) -> Option<(Vec<Series>, String)> {
     let (mut series, mut words) = (Vec::new(), Vec::new());
     for (kind, name) in PERCENTILES {
-        let metric = if action.is_empty() { kind.to_owned() } else { format!("{kind}.{action}") };
+        let metric = metric_of(kind, action);
         let Some(points) = measures.get(&metric).filter(|points| points.len() > 1) else { continue };
         let extent = extent(points)?;
         let v = |n: f64| value(n, Unit::Seconds);
         words.push(format!("{name} from {} to {}, at most {}", v(extent.first), v(extent.last), v(extent.most)));
         series.push(Series { range: Vec::new(), look: Look::Line, ..line(name, points) });
+    }
+    // The tail is where what is rare shows: its extremes stay to be seen.
+    if let (Some(tail), Some(points)) = (series.last_mut(), measures.get(&metric_of(PERCENTILES[2].0, action))) {
+        tail.range = line("", points).range;
     }
     (!series.is_empty()).then(|| (series, capital(&format!("{}.", words.join("; ")))))
 }

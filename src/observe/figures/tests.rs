@@ -68,7 +68,7 @@ fn all_errors_are_in_the_bars_and_too_many_kinds_are_drawn_together() {
     };
     let (series, alt) = drawn(&snapshot);
     assert_eq!((series.len(), sum(&series)), (2, 41));
-    assert!(alt.starts_with("38 server HTTP 5xx, 3 client locked; most, 38, within "), "{alt}");
+    assert!(alt.starts_with("38 server HTTP 5xx, 3 client locked; most, 24, within 4.4s from "), "{alt}");
     use crate::model::finding::Kind;
     for kind in [Kind::Busy, Kind::Auth, Kind::Timeout, Kind::Reset, Kind::Tls, Kind::Crash] {
         let mut group = snapshot.findings[1].clone();

@@ -43,6 +43,14 @@ pub(crate) fn value(value: f64, unit: Unit) -> String {
     format!("{}{name}", short(value / scale))
 }
 
+/// Returns a value of a metric in the unit that people read.
+pub(crate) fn of(metric: &str, n: f64) -> String {
+    match metric::parse(metric) {
+        Some((kind, _)) if kind.name.starts_with("io_") => format!("{} per s", value(n, Unit::Bytes)),
+        _ => value(n, unit(metric)),
+    }
+}
+
 /// Returns the unit of a metric; of an unknown one, that it counts.
 pub(crate) fn unit(metric: &str) -> Unit {
     metric::parse(metric).map_or(Unit::Count, |(kind, _)| kind.unit)
@@ -73,7 +81,7 @@ mod tests {
         assert_eq!(bytes, ["0 bytes", "900 bytes", "20 KiB", "149 MiB", "2.98 GiB"]);
         let seconds = [0.000_42, 0.012_34, 4.2, 600.0].map(|n| value(n, Unit::Seconds));
         assert_eq!(seconds, ["420 µs", "12.3 ms", "4.2 s", "10 min"]);
-        assert_eq!(value(0.031, Unit::Share), "3.1 %");
+        assert_eq!([value(0.031, Unit::Share), of("io_read.target", 3e6)], ["3.1 %", "2.86 MiB per s"]);
         assert_eq!(value(-1_234_567.0, Unit::Count), "-1,234,567");
         assert_eq!([f64::NAN, f64::INFINITY, 999.6].map(short), ["unknown", "unknown", "1000"]);
         assert_eq!((part("rss.worker-1").as_str(), part("converge").as_str()), ("worker-1", "time to converge"));

@@ -19,6 +19,8 @@ const PARTS_MAX: usize = 5;
 const MARKS_MAX: usize = 4;
 /// Largest picture.
 const PNG_MAX: usize = 40_000;
+/// Points of a line when a picture is too large with more.
+const CALMER: [usize; 3] = [160, 80, 40];
 
 /// All charts of a mail.
 #[derive(Debug, Default)]
@@ -48,7 +50,14 @@ pub(super) fn charts(letter: &Letter) -> Charts {
 impl Charts {
     fn add(&mut self, name: &str, caption: &str, made: Result<(Spec, String), &str>) {
         let drawn = made.map_err(str::to_owned).and_then(|(spec, alt)| {
-            let png = chart::png(&chart::line_chart(&spec, &PAPER))?;
+            let drawn = |spec: &Spec| chart::png(&chart::line_chart(spec, &PAPER));
+            let mut png = drawn(&spec)?;
+            // Noise is what makes a picture large.
+            for points in CALMER {
+                if png.len() > PNG_MAX {
+                    png = drawn(&spec.calmer(points))?;
+                }
+            }
             if png.len() > PNG_MAX { Err("the picture is too large".to_owned()) } else { Ok((png, alt)) }
         });
         match drawn {

@@ -6,7 +6,7 @@ mod evidence;
 mod files;
 mod findings;
 mod headline;
-mod html;
+pub(crate) mod html;
 mod json;
 mod markdown;
 mod overview;

@@ -22,9 +22,9 @@ fn one(block: &Block) -> Markup {
         Block::Paragraph(text) => html! { p { (prose(text)) } },
         Block::Facts(facts) => html! {
             @let long = facts.iter().any(|(name, _)| name.chars().count() > LONG_NAME);
-            div.scroll { table class=(if long { "facts long" } else { "facts" }) { tbody {
-                @for (name, value) in facts { tr { th scope="row" { (clean(name)) } td { (cell(value)) } } }
-            } } }
+            dl class=(if long { "facts long" } else { "facts" }) {
+                @for (name, value) in facts { div { dt { (clean(name)) } dd { (cell(value)) } } }
+            }
         },
         Block::Table(table) => tabled(table),
         Block::Item { mark, text, details } => html! {

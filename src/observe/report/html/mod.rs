@@ -4,7 +4,7 @@
 mod blocks;
 mod more;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 

@@ -7,7 +7,7 @@ use crate::model::incident::{ChangeKind, Incident, IncidentState};
 use crate::model::judgement::CriterionResult;
 use crate::model::metric;
 use crate::model::record::Snapshot;
-use crate::observe::figures::words::{capital, unit, value};
+use crate::observe::figures::words::{self, capital, unit, value};
 use crate::observe::figures::{Material, concerned, extent};
 use crate::observe::report::document::Document;
 use crate::observe::report::headline;
@@ -145,8 +145,8 @@ pub(super) fn metrics(given: &Material) -> Document {
     let mut doc = Document::default();
     let rows: Vec<Vec<String>> = (given.measures.iter())
         .filter_map(|(name, points)| {
-            let (extent, unit) = (extent(points)?, unit(name));
-            let figures = [extent.first, extent.last, extent.least, extent.most].map(|n| value(n, unit));
+            let extent = extent(points)?;
+            let figures = [extent.first, extent.last, extent.least, extent.most].map(|n| words::of(name, n));
             Some([capital(&metric::words(name)), number(extent.samples)].into_iter().chain(figures).collect())
         })
         .collect();
