@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::engine::control::Control;
 use crate::engine::event::{Beat, OwnFindings};
+use crate::engine::measure::part::Scene;
 use crate::model::record::Snapshot;
 use crate::model::status::DaemonState;
 use crate::model::verdict::Verdict;
@@ -130,7 +131,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         let show = shown.then(|| tokio::spawn(readers::show(feed(), options.plain)));
         let (ask, requests) = mpsc::channel(REQUESTS_MAX);
         let doing = watch::channel(DaemonState::Starting).0;
-        let parts = watch::channel(Vec::new()).0;
+        let scene = watch::channel(Scene::default()).0;
         let ground = Ground {
             store,
             clock,
@@ -138,7 +139,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
             own: OwnFindings::default(),
             events: events.clone(),
             control: Arc::clone(&control),
-            parts: parts.subscribe(),
+            scene: scene.subscribe(),
             file: options.file.as_ref().map_or_else(|| loaded.origin.clone(), |file| file.display().to_string()),
             over: over.clone(),
         };
@@ -146,7 +147,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         tokio::spawn(announce::announce(doing.subscribe(), control, events, over.clone()));
         let course = watch::channel(config.run.clone()).0;
         let mut daemon =
-            Daemon { options, loaded, state_dir, ground, requests, reload, parts, doing, dials, reports, course };
+            Daemon { options, loaded, state_dir, ground, requests, reload, scene, doing, dials, reports, course };
         let ended = daemon.live().await;
         daemon.let_messages_go().await;
         over.cancel();

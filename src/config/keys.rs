@@ -50,6 +50,12 @@ pub enum Kind {
     Level,
     /// 64 hexadecimal digits.
     Sha256,
+    /// Name of a systemd unit.
+    Unit,
+    /// A list of names of Prometheus' metrics.
+    Metrics,
+    /// A list of paths.
+    Paths,
     /// A reference to a secret.
     Secret,
     /// `"sqlite"`, or a reference to the URL of a PostgreSQL.
@@ -262,6 +268,9 @@ impl Kind {
                     .into()
             }
             Self::Sha256 => "64 hexadecimal digits, as sha256sum prints them".into(),
+            Self::Unit => "the full name of a unit, such as \"postgresql.service\"".into(),
+            Self::Metrics => "a list of up to 16 names of metrics such as [\"queue_length\"]".into(),
+            Self::Paths => "a list of up to 16 paths".into(),
             Self::Secret => SECRET_FORMS.into(),
             Self::Store => format!("\"sqlite\", or {{ postgres = SECRET }} where SECRET is {SECRET_FORMS}"),
             Self::Statements => format!("SQL texts by operation: {}", OPERATIONS.join(", ")),

@@ -10,6 +10,7 @@ pub mod installed;
 pub mod keys;
 pub mod load;
 pub mod notify;
+pub mod observe;
 pub mod problem;
 pub mod quiet;
 pub mod reload;
@@ -32,6 +33,7 @@ pub use daemon::{ApiConfig, LimitsConfig, RetentionConfig};
 pub use flat::{differing, flatten};
 pub use load::Loaded;
 pub use notify::{MailConfig, MailSecurity, NotifyConfig, PingConfig, WebhookConfig, WebhookKind};
+pub use observe::ObserveConfig;
 pub use problem::{ConfigErrors, Problem};
 pub use reload::{UnderWay, reload_refusals};
 pub use run::RunConfig;
@@ -59,6 +61,8 @@ pub struct Config {
     pub retry: run::RetryConfig,
     #[serde(default)]
     pub verify: run::VerifyConfig,
+    #[serde(default)]
+    pub observe: ObserveConfig,
     #[serde(default)]
     pub schedule: Schedules,
     #[serde(default)]
@@ -96,6 +100,7 @@ impl Config {
         }
         let ping = notify.ping.iter().flat_map(|ping| &ping.secret_address);
         all.extend(ping.map(|s| ("notify.ping.secret_address".to_owned(), s)));
+        all.extend(self.observe.target_postgres.iter().map(|s| ("observe.target_postgres".to_owned(), s)));
         all.extend(self.api.token.iter().map(|s| ("api.token".to_owned(), s)));
         all
     }

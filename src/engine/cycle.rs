@@ -12,6 +12,7 @@ use super::control::Control;
 use super::crew::{Crew, CrewError};
 use super::event::RunEvent;
 use super::ledger::{Ledger, finding};
+use super::measure::{self, outside::Outside};
 use super::service::Service;
 use super::setup::{Role, Setup};
 use super::verify;
@@ -35,6 +36,10 @@ pub struct Stage {
     pub course: watch::Receiver<RunConfig>,
     /// This life of the daemon, once it is written down.
     pub epoch: OnceLock<EpochRecord>,
+    /// The target as it is measured from outside.
+    pub outside: Arc<tokio::sync::Mutex<Outside>>,
+    /// What measuring remembers from cycle to cycle.
+    pub memory: tokio::sync::Mutex<measure::Memory>,
 }
 
 /// How a cycle ended.
@@ -117,11 +122,14 @@ impl Stage {
             verdict: Verdict::worst(verified.checks.iter().filter_map(|c| c.verdict)),
             checks: verified.checks,
         };
+        let measured = self.with_progress(async { Ok(measure::gather(self, &record).await) }).await?;
+        let Some(measures) = measured else { return Ok(CycleEnd::Stopped) };
         run.cycle += 1;
         run.phase = Phase::Pause;
         let logs = self.ledger.logs();
         self.ledger.with(|store| {
             store.record_logs(&run.run, &logs)?;
+            store.record_measures(&run.run, &measures)?;
             store.finish_cycle(run, &record, &verified.rows)
         })?;
         self.close_cycle(cycle).await?;

@@ -40,6 +40,17 @@ impl CycleMeasures {
     }
 }
 
+/// How much a server holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holdings {
+    pub rows: u64,
+    /// Deletes that are remembered for clients which have not heard of them.
+    pub tombstones: u64,
+    /// Rows that the server keeps for itself: clients, tokens, watermarks.
+    pub metadata: u64,
+}
+
 /// Values of one or more cycles in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +112,15 @@ impl Measured {
         };
         bytes.chunks_exact(POINT_BYTES).map(point).collect()
     }
+}
+
+/// What is kept of one metric.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricPoints {
+    pub metric: String,
+    /// The oldest first.
+    pub points: Vec<Measured>,
 }
 
 /// Merges neighbours of one life, two and two.

@@ -59,9 +59,12 @@ pub const KINDS: &[Kind] = &[
     kind("deleted", Unit::Count, Worse::Neither, "rows deleted since the start"),
     kind("pg_connections", Unit::Count, Worse::Up, "connections"),
     kind("pg_locks", Unit::Count, Worse::Up, "locks held or awaited"),
+    kind("pg_waits", Unit::Count, Worse::Up, "locks awaited"),
     kind("pg_dead", Unit::Count, Worse::Up, "dead rows"),
     kind("pg_bloat", Unit::Bytes, Worse::Up, "bytes of dead rows"),
     kind("pg_db", Unit::Bytes, Worse::Up, "database size"),
+    // What the configuration asks for by name; counters as their growth per second.
+    kind("custom", Unit::Count, Worse::Up, "metric"),
     kind("latency_p50", Unit::Seconds, Worse::Up, "median latency"),
     kind("latency_p90", Unit::Seconds, Worse::Up, "90th percentile of latency"),
     kind("latency_p99", Unit::Seconds, Worse::Up, "99th percentile of latency"),
@@ -83,6 +86,7 @@ pub fn parse(metric: &str) -> Option<(&'static Kind, &str)> {
 pub fn words(metric: &str) -> String {
     let Some((kind, part)) = parse(metric) else { return metric.to_owned() };
     match part {
+        part if kind.name == "custom" => format!("{part} as the target tells it"),
         "" => kind.words.to_owned(),
         "daemon" => format!("{} of the daemon", kind.words),
         "target" => format!("{} of the target", kind.words),
@@ -100,6 +104,7 @@ mod tests {
         assert_eq!(names.len(), KINDS.len());
         assert_eq!(words("rss.target"), "resident memory of the target");
         assert_eq!(words("latency_p99.send"), "99th percentile of latency of send");
+        assert_eq!(words("custom.queue_length"), "queue_length as the target tells it");
         assert_eq!(words("converge"), "time to converge");
         assert_eq!(words("unheard.of"), "unheard.of");
         assert_eq!(parse("pg_bloat.target").map(|(kind, part)| (kind.unit, part)), Some((Unit::Bytes, "target")));

@@ -1,8 +1,10 @@
 //! Measured values over time, in tiers of bounded size: every sample for minutes, one point a minute for days, one an hour
 //! for years. Points lie in blocks that are written as packed bytes; which block a time belongs to follows from the time alone.
 
+use serde::{Deserialize, Serialize};
+
 /// Series that are kept.
-pub const NAMES_MAX: usize = 64;
+pub const NAMES_MAX: usize = 256;
 /// Bytes of a series' name.
 pub const NAME_BYTES_MAX: usize = 100;
 /// Points of one block; more samples than that in one block's time are merged into its last point.
@@ -58,8 +60,16 @@ impl Tier {
     }
 }
 
+/// What was measured at one moment: values by the name of their series.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moment {
+    pub at_ms: i64,
+    pub values: Vec<(String, f64)>,
+}
+
 /// Samples of some span of time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Point {
     pub at_ms: i64,
     pub mean: f64,

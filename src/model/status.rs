@@ -107,6 +107,9 @@ pub struct Health {
     pub state_file_bytes: u64,
     /// Everything below the state directory.
     pub state_dir_bytes: u64,
+    /// What was measured last of the parts that there are, by metric; what cannot be measured is absent.
+    #[serde(default)]
+    pub figures: BTreeMap<String, f64>,
 }
 
 /// All of it.

@@ -32,7 +32,7 @@ pub enum Shape {
     Wander,
     /// Rises by faults that go back within minutes.
     Spikes,
-    /// An allocator that never gives back: the highest of all load peaks so far.
+    /// An allocator that never gives back: the highest of all load peaks so far, which spread by 1 to 4 MB.
     Ratchet,
     /// Up and down by 2 to 6 MB once a day.
     Daily,
@@ -181,10 +181,10 @@ fn level(recipe: &Recipe, at_h: &[f64], rng: &mut impl Rng) -> Vec<(f64, u32)> {
             each(&mut |at| spikes.iter().map(|spike| of(at, spike)).sum())
         }
         Shape::Ratchet => {
-            let (mut highest, mut cycles) = (0.0_f64, 0.0);
+            let (mut highest, mut cycles, peak) = (0.0_f64, 0.0, rng.random_range(1.0..4.0));
             each(&mut |at| {
                 while cycles * CYCLE_H <= at {
-                    highest = highest.max(2.0 * exponential(rng));
+                    highest = highest.max(peak * normal(rng));
                     cycles += 1.0;
                 }
                 highest

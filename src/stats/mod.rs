@@ -2,6 +2,7 @@
 //! reads a clock, a file or another part of soakd, and every formula names its source.
 
 pub mod corpus;
+pub mod latency;
 pub mod trend;
 
 /// One measured value.

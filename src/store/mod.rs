@@ -6,6 +6,7 @@ mod cycles;
 mod desk;
 mod error;
 mod incidents;
+mod latency;
 mod measures;
 mod open;
 mod outbox;

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::ReadTransaction;
 
+use super::latency;
 use super::tables::{self, CYCLES, DATABASES, EPOCHS, FINDINGS, LOGS, OUTAGES, PROGRESS, RUNS, end, key};
 use super::{CYCLES_SHOWN, Progress, Store, StoreError};
 use crate::model::ids::DbNo;
@@ -36,7 +37,7 @@ impl Store {
                 cycles_done: progress.cycles_done,
                 cycles_by_verdict: progress.cycles_by_verdict,
                 judgement: None,
-                latency: Vec::new(),
+                latency: latency::of_run(txn, run)?,
                 baseline: None,
                 findings_ungrouped: progress.findings_ungrouped,
                 outages_dropped: progress.outages_dropped,

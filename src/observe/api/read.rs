@@ -22,9 +22,9 @@ const LIMIT: (usize, usize) = (50, 500);
 /// The name that means the newest run.
 const LATEST: &str = "latest";
 
-type Ask = State<Arc<Api>>;
-type Name = Result<Path<String>, PathRejection>;
-type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Ask = State<Arc<Api>>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// `GET /v1/status`
 pub(super) async fn status(State(api): Ask) -> Answer {
@@ -117,6 +117,7 @@ pub(super) async fn report(State(api): Ask, name: Name, query: Asked<ReportQuery
 #[serde(deny_unknown_fields)]
 pub(super) struct IncidentsQuery {
     state: Option<Which>,
+    before: Option<u64>,
     limit: Option<usize>,
 }
 
@@ -137,7 +138,7 @@ pub(super) async fn incidents(State(api): Ask, query: Asked<IncidentsQuery>) -> 
     let query = asked(query)?;
     let (open_only, max) = (query.state != Some(Which::All), limit(query.limit)?);
     let permit = api.large().await?;
-    let incidents = api.state.store.with(|store| store.incidents(open_only, max))?;
+    let incidents = api.state.store.with(|store| store.incidents_before(query.before, open_only, max))?;
     large(permit, "application/json", encoded(&Incidents { incidents })?)
 }
 
@@ -188,7 +189,7 @@ pub(super) async fn openapi() -> Answer {
 }
 
 /// Returns the run that a request names.
-fn found(api: &Api, name: Name) -> Result<RunRecord, Problem> {
+pub(super) fn found(api: &Api, name: Name) -> Result<RunRecord, Problem> {
     let name = named(name)?;
     let run = api.state.store.with(|store| if name == LATEST { store.latest() } else { store.run(&name) })?;
     run.ok_or_else(|| match name.as_str() {
@@ -197,16 +198,20 @@ fn found(api: &Api, name: Name) -> Result<RunRecord, Problem> {
     })
 }
 
-fn named(name: Name) -> Result<String, Problem> {
+pub(super) fn named(name: Name) -> Result<String, Problem> {
     name.map(|Path(name)| name).map_err(|e| Problem::bad(e.body_text()))
 }
 
-fn asked<T>(query: Asked<T>) -> Result<T, Problem> {
+pub(super) fn asked<T>(query: Asked<T>) -> Result<T, Problem> {
     query.map(|Query(query)| query).map_err(|e| Problem::bad(e.body_text()))
 }
 
 fn limit(wanted: Option<usize>) -> Result<usize, Problem> {
-    let (default, max) = LIMIT;
+    within(wanted, LIMIT)
+}
+
+/// Returns how many entries are wanted, of a default and a bound.
+pub(super) fn within(wanted: Option<usize>, (default, max): (usize, usize)) -> Result<usize, Problem> {
     match wanted.unwrap_or(default) {
         wanted if (1..=max).contains(&wanted) => Ok(wanted),
         _ => Err(Problem::bad(format!("limit must be 1 to {max}"))),

@@ -13,6 +13,9 @@ use crate::observe::report::words::count;
 const ACTIONS_MAX: usize = 8;
 const PERCENTILES: [(&str, &str); 3] = [("latency_p50", "median"), ("latency_p90", "90 %"), ("latency_p99", "99 %")];
 
+/// Kinds whose parts are different things: each has a chart of its own.
+const APART: [&str; 2] = ["throughput", "custom"];
+
 /// Headings, what is to be known about them, and the kinds below them.
 const GROUPS: &[(&str, &str, &[&str])] = &[
     ("Throughput and convergence", "One value for each cycle.", &["throughput", "converge", "cycle", "retries"]),
@@ -29,8 +32,9 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
     (
         "PostgreSQL",
         "Taken at the quiet end of each cycle.",
-        &["pg_connections", "pg_locks", "pg_dead", "pg_bloat", "pg_db"],
+        &["pg_connections", "pg_locks", "pg_waits", "pg_dead", "pg_bloat", "pg_db"],
     ),
+    ("Told by the target", "What the configuration asks for by name.", &["custom"]),
     ("Processor and disk", "Over each cycle.", &["cpu", "io_read", "io_write"]),
 ];
 
@@ -47,10 +51,10 @@ pub(super) fn sections(given: &Material, around: &Around) -> Vec<Section> {
 /// Returns a chart for each of the kinds that was measured at least twice.
 pub(super) fn by_kind(given: &Material, around: &Around, kinds: &[&str]) -> Vec<Figure> {
     let named = |name: &&str| KINDS.iter().find(|kind| kind.name == *name);
-    kinds.iter().filter_map(named).filter_map(|kind| of_kind(given, around, kind)).collect()
+    kinds.iter().filter_map(named).flat_map(|kind| of_kind(given, around, kind)).collect()
 }
 
-fn of_kind(given: &Material, around: &Around, kind: &Kind) -> Option<Figure> {
+fn of_kind(given: &Material, around: &Around, kind: &Kind) -> Vec<Figure> {
     let mine = |metric: &str| metric::parse(metric).is_some_and(|(of, _)| of.name == kind.name);
     let mut parts: Vec<(&str, &[Measured])> = given
         .measures
@@ -59,24 +63,33 @@ fn of_kind(given: &Material, around: &Around, kind: &Kind) -> Option<Figure> {
         .map(|(metric, points)| (metric.as_str(), points.as_slice()))
         .collect();
     if parts.is_empty() {
-        return None;
+        return Vec::new();
+    }
+    if APART.contains(&kind.name) {
+        return parts.iter().take(SERIES_MAX).map(|part| together(given, around, kind, &[*part], 0)).collect();
     }
     let most = |points: &[Measured]| points.iter().map(|point| point.max).fold(0.0, f64::max);
     parts.sort_by(|a, b| most(b.1).total_cmp(&most(a.1)).then(a.0.cmp(b.0)));
     let beyond = parts.len().saturating_sub(SERIES_MAX);
     parts.truncate(SERIES_MAX);
+    vec![together(given, around, kind, &parts, beyond)]
+}
+
+/// Draws parts of one kind in one chart.
+fn together(given: &Material, around: &Around, kind: &Kind, parts: &[(&str, &[Measured])], beyond: usize) -> Figure {
     let alone = parts.len() == 1;
     let series = parts.iter().map(|(metric, points)| {
         let whole = line(part(metric), points);
         if alone { whole } else { Series { range: Vec::new(), ..whole } }
     });
-    let caption = capital(kind.words);
+    let named = parts.first().filter(|_| APART.contains(&kind.name)).map(|(metric, _)| format!(": {}", part(metric)));
+    let caption = format!("{}{}", capital(kind.words), named.unwrap_or_default());
     let spec = Spec::new(caption.clone(), given.zone, unit(kind), series.collect());
-    let mut alt = said(&parts);
+    let mut alt = said(parts);
     if beyond > 0 {
         alt.push_str(&format!(" {} not drawn.", count(beyond as u64, "more part")));
     }
-    Some(Figure::chart(caption, alt, around.put(spec, Size::HALF)))
+    Figure::chart(caption, alt, around.put(spec, Size::HALF))
 }
 
 /// Says where each line begins and ends, and how far it reaches.
@@ -120,7 +133,7 @@ pub(super) fn latency(given: &Material, around: &Around) -> Section {
     }
     let more = actions.len().saturating_sub(ACTIONS_MAX);
     let beyond = if more > 0 { format!(" {} not drawn.", count(more as u64, "more action")) } else { String::new() };
-    Section { heading: "Latency", intro: format!("Percentiles of each cycle.{beyond}"), figures }
+    Section { heading: "Latency over time", intro: format!("Percentiles of each cycle.{beyond}"), figures }
 }
 
 /// Returns the actions whose latency was measured in at least two cycles.

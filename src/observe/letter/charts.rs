@@ -144,7 +144,9 @@ fn durations(letter: &Letter, _: &Snapshot, cycles: &[CycleRecord]) -> Result<(S
 
 /// Draws measured rows per second where they are known, and otherwise steps per second of load.
 fn rates(letter: &Letter, _: &Snapshot, cycles: &[CycleRecord]) -> Result<(Spec, String), &'static str> {
-    let measured = letter.series.get("rows_per_s").filter(|points| points.len() > 1).cloned();
+    let at_rest = letter.measures.get("throughput.rows");
+    let at_rest = at_rest.map(|points| points.iter().map(|point| (point.at_ms, point.mean)).collect::<Vec<_>>());
+    let measured = letter.series.get("rows_per_s").cloned().or(at_rest).filter(|points| points.len() > 1);
     let what = if measured.is_some() { "rows per second" } else { "steps per second of load" };
     let points = measured.unwrap_or_else(|| {
         let loaded = cycles.iter().filter(|cycle| cycle.load_ms > 0);

@@ -25,6 +25,7 @@ fn report(action: Action, rows: u64, elapsed_us: u64) -> StepReport {
         bytes: 10,
         attempts: 2,
         started_ms: 0,
+        late_us: 0,
         elapsed_us,
         seq: None,
         findings: Vec::new(),

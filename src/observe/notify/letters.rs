@@ -21,7 +21,7 @@ const SERIES_MAX: usize = 32;
 const POINTS_MAX: usize = 600;
 
 /// Kinds of metrics that charts of a letter show.
-const MEASURED: [&str; 4] = ["rss", "latency_p50", "latency_p90", "latency_p99"];
+const MEASURED: [&str; 5] = ["rss", "latency_p50", "latency_p90", "latency_p99", "throughput"];
 
 /// Where letters come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,10 +96,10 @@ fn concerned(store: &Store, message: &Message) -> Result<Vec<Incident>, StoreErr
     Ok(incidents)
 }
 
-/// Returns what was measured in the last day, thinned to what a chart can show.
+/// Returns the memory that was measured in the last day, thinned to what a chart can show.
 fn measured(store: &Store, now_ms: i64) -> Result<BTreeMap<String, Vec<(i64, f64)>>, StoreError> {
     let mut series = BTreeMap::new();
-    for name in store.series_names()?.into_iter().take(SERIES_MAX) {
+    for name in store.series_names()?.into_iter().filter(|name| name.starts_with("rss.")).take(SERIES_MAX) {
         let points = store.series(&name, now_ms.saturating_sub(SERIES_BACK_MS), now_ms.saturating_add(1))?;
         let stride = points.len().div_ceil(POINTS_MAX).max(1);
         // From the end: the newest point is always shown.

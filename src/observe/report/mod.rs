@@ -8,6 +8,7 @@ mod findings;
 mod headline;
 pub(crate) mod html;
 mod json;
+mod latency;
 mod markdown;
 mod overview;
 #[cfg(test)]
@@ -86,6 +87,7 @@ fn document(snapshot: &Snapshot) -> document::Document {
     overview::run(&mut doc, snapshot);
     overview::databases(&mut doc, snapshot);
     overview::cycles(&mut doc, snapshot);
+    latency::latency(&mut doc, snapshot);
     evidence::checks(&mut doc, snapshot);
     findings::errors(&mut doc, snapshot);
     findings::outages(&mut doc, snapshot);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::finding::{Finding, Kind, Side};
+use crate::model::judgement::LatencySummary;
 use crate::model::record::*;
 use crate::model::verdict::{CheckResult, Verdict};
 
@@ -118,8 +119,24 @@ pub(crate) fn passing() -> Snapshot {
         outages_dropped: 0,
         logs: BTreeMap::new(),
         judgement: None,
-        latency: Vec::new(),
+        latency: vec![
+            latency("inserted", 120, 14_300),
+            latency("received", 360, 1_104_000),
+            latency("sent", 360, 512_000),
+        ],
         baseline: None,
+    }
+}
+
+fn latency(action: &str, count: u64, p50_us: u64) -> LatencySummary {
+    LatencySummary {
+        action: action.to_owned(),
+        count,
+        p50_us,
+        p90_us: p50_us * 5 / 4,
+        p99_us: p50_us * 8 / 5,
+        p999_us: p50_us * 5 / 3,
+        max_us: p50_us * 5 / 3 + 17,
     }
 }
 

@@ -14,6 +14,8 @@ const USUAL_MIN: f64 = 0.4;
 const FALLS_MIN: usize = 3;
 /// Share of the sum of squares that the teeth must explain.
 const EXPLAINED_MIN: f64 = 0.45;
+/// How much of a fall the usual tooth gains.
+const GAINED: std::ops::Range<f64> = 0.5..2.5;
 
 /// The teeth of a series.
 #[derive(Debug, Clone, Default)]
@@ -60,8 +62,10 @@ fn candidate(points: &Points, sign: f64) -> Option<(f64, Teeth)> {
         return None;
     }
     let teeth = teeth(points, falls);
-    let explained = explained(points, &teeth);
-    (explained >= EXPLAINED_MIN).then_some((explained, teeth))
+    let (explained, rate) = filling(points, &teeth);
+    // What a tooth gains is what its fall takes away.
+    let gained = -sign * rate * teeth.length * points.spacing_h() / size;
+    (explained >= EXPLAINED_MIN && GAINED.contains(&gained)).then_some((explained, teeth))
 }
 
 /// Returns, before each point, how much lower it is from there on than just before; none too near an end of a life.
@@ -96,8 +100,8 @@ fn teeth(points: &Points, falls: Vec<usize>) -> Teeth {
     Teeth { age_h, falls, first_falls, length }
 }
 
-/// Returns the share of the sum of squares around a line per tooth-free stretch that filling explains.
-fn explained(points: &Points, teeth: &Teeth) -> f64 {
+/// Returns the share of the sum of squares around a line that filling explains, and its rate per hour.
+fn filling(points: &Points, teeth: &Teeth) -> (f64, f64) {
     let (mut at, mut value, mut age) = (points.at_h.clone(), points.value.clone(), teeth.age_h.clone());
     for life in &points.lives {
         for column in [&mut at, &mut value, &mut age] {
@@ -110,10 +114,11 @@ fn explained(points: &Points, teeth: &Teeth) -> f64 {
         let own = dot(base, base);
         let times = if own > 0.0 { dot(column, base) / own } else { 0.0 };
         column.iter_mut().zip(base).for_each(|(entry, base)| *entry -= times * base);
+        times
     };
     clear(&mut value, &at);
     clear(&mut age, &at);
     let before = dot(&value, &value);
-    clear(&mut value, &age);
-    if before > 0.0 { 1.0 - dot(&value, &value) / before } else { 0.0 }
+    let rate = clear(&mut value, &age);
+    (if before > 0.0 { 1.0 - dot(&value, &value) / before } else { 0.0 }, rate)
 }

@@ -4,7 +4,7 @@
 
 use super::fit::{Basis, filters};
 use super::noise::{Filter, Noise, kinds};
-use super::saw_tooth::Teeth;
+use super::saw_tooth::{self, Teeth};
 use super::tidy::Points;
 use super::{step, warm_up};
 
@@ -14,9 +14,6 @@ const DAY_H: f64 = 24.0;
 const RHYTHM_SPAN_H: f64 = 16.0;
 /// Parts at most.
 const PARTS_MAX: usize = 14;
-
-/// Lives whose first tooth has a level of its own.
-const FIRST_FALLS_MAX: usize = 4;
 
 /// A part of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,47 +27,52 @@ pub(super) enum Part {
     Step(usize),
 }
 
-impl Part {
-    /// Twice the likelihood that the part must add; a search over many places costs more (in the manner of Zhang &
-    /// Siegmund 2007).
-    fn price(self, points: &Points) -> f64 {
-        let log_n = (points.len() as f64).ln();
-        match self {
-            Self::Teeth => 0.0,
-            Self::Rhythm => 2.5 * log_n,
-            Self::WarmUp(_) => 2.5 * log_n,
-            Self::Step(_) => 3.5 * log_n,
-        }
-    }
-}
-
 /// A series with the parts that were found in it.
 #[derive(Debug)]
-pub(super) struct Structure<'a> {
-    pub points: &'a Points,
+pub(super) struct Structure {
+    pub points: Points,
+    pub teeth: Teeth,
     /// The values that the search goes by, without lone outliers.
     pub calm: Vec<f64>,
-    /// Hours since the last fall of a saw-tooth, for each point; empty if it is none.
-    pub tooth_age: Vec<f64>,
     pub parts: Vec<Part>,
     /// Sum of squares below which only rounding is left.
     pub floor: f64,
 }
 
-impl<'a> Structure<'a> {
-    /// Finds the parts of a series.
-    pub(super) fn find(points: &'a Points, teeth: &Teeth) -> Self {
+impl Structure {
+    /// Finds the parts of a series, once without and, if there may be a saw-tooth, once with it.
+    pub(super) fn find(points: Points) -> Self {
+        let teeth = saw_tooth::find(&points);
+        let without = Self::beside(points, Teeth::default());
+        let Some(teeth) = teeth else { return without.0 };
+        let with = Self::beside(without.0.points.split(&teeth.first_falls), teeth);
+        if with.1 > without.1 { with.0 } else { without.0 }
+    }
+
+    /// Finds the parts beside the teeth, and how well all of it explains the series.
+    fn beside(points: Points, teeth: Teeth) -> (Self, f64) {
         let calm = points.calmed();
         let spread: f64 = calm.iter().map(|value| value * value).sum();
-        let mut parts = if teeth.falls.is_empty() { Vec::new() } else { vec![Part::Teeth] };
-        parts.extend(teeth.first_falls.iter().take(FIRST_FALLS_MAX).map(|at| Part::Step(*at)));
-        let mut found =
-            Self { points, calm, tooth_age: teeth.age_h.clone(), parts, floor: spread * 1e-18 + f64::MIN_POSITIVE };
-        let search = Search::new(points);
+        let parts = if teeth.falls.is_empty() { Vec::new() } else { vec![Part::Teeth] };
+        let search = Search::new(&points);
+        let mut found = Self { points, teeth, calm, parts, floor: spread * 1e-18 + f64::MIN_POSITIVE };
         found.add_all(&search);
         found.drop_weak(&search);
         found.parts.sort_by_key(|part| if let Part::Step(at) = part { *at } else { 0 });
-        found
+        let price: f64 = found.parts.iter().map(|part| found.price(*part)).sum();
+        let score = 2.0 * found.likelihood(&search, &found.parts).0 - price;
+        (found, score)
+    }
+
+    /// Twice the likelihood that a part must add; a search over many places costs more (in the manner of Zhang & Siegmund
+    /// 2007), and each fall of a saw-tooth is a place that was searched for.
+    fn price(&self, part: Part) -> f64 {
+        let times = match part {
+            Part::Teeth => 3.0 + (self.teeth.falls.len() + self.teeth.first_falls.len()) as f64,
+            Part::Rhythm | Part::WarmUp(_) => 2.5,
+            Part::Step(_) => 3.5,
+        };
+        times * (self.points.len() as f64).ln()
     }
 
     /// Returns the columns of the model: growth first, then those of each part.
@@ -78,10 +80,10 @@ impl<'a> Structure<'a> {
         let mut columns = vec![self.points.at_h.clone()];
         for part in parts {
             match part {
-                Part::Teeth => columns.push(self.tooth_age.clone()),
-                Part::Rhythm => columns.extend(rhythm(self.points)),
-                Part::WarmUp(warm_up) => columns.push(warm_up.column(self.points)),
-                Part::Step(at) => columns.push(step::column(self.points, *at)),
+                Part::Teeth => columns.push(self.teeth.age_h.clone()),
+                Part::Rhythm => columns.extend(rhythm(&self.points)),
+                Part::WarmUp(warm_up) => columns.push(warm_up.column(&self.points)),
+                Part::Step(at) => columns.push(step::column(&self.points, *at)),
             }
         }
         columns
@@ -89,7 +91,7 @@ impl<'a> Structure<'a> {
 
     fn basis(&self, filter: &Filter, columns: &[Vec<f64>]) -> Basis {
         let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
-        Basis::new(self.points, filter, &columns, &self.calm)
+        Basis::new(&self.points, filter, &columns, &self.calm)
     }
 
     /// Returns the likelihood of a model under the noise that suits it best, and which noise that is.
@@ -108,7 +110,7 @@ impl<'a> Structure<'a> {
                 let mut parts = self.parts.clone();
                 parts.push(*part);
                 let (more, noise) = self.likelihood(search, &parts);
-                (2.0 * (more - likelihood) - part.price(self.points), more, noise)
+                (2.0 * (more - likelihood) - self.price(*part), more, noise)
             };
             let candidates = self.candidates(search, noise);
             let best = candidates.iter().map(|part| (with(part), *part)).max_by(|a, b| a.0.0.total_cmp(&b.0.0));
@@ -139,10 +141,10 @@ impl<'a> Structure<'a> {
             if basis.left() <= self.floor {
                 continue;
             }
-            candidates.extend(step::best(self.points, filter, &basis, &taken).map(Part::Step));
+            candidates.extend(step::best(&self.points, filter, &basis, &taken).map(Part::Step));
             let known =
                 |which| self.parts.iter().any(|part| matches!(part, Part::WarmUp(known) if known.which == which));
-            let best = warm_up::best(self.points, filter, &basis, &known);
+            let best = warm_up::best(&self.points, filter, &basis, &known);
             candidates.extend(best.into_iter().map(Part::WarmUp));
         }
         candidates.dedup();
@@ -156,7 +158,7 @@ impl<'a> Structure<'a> {
             let loss = |k: usize| {
                 let mut rest = self.parts.clone();
                 let part = rest.remove(k);
-                2.0 * (whole - self.likelihood(search, &rest).0) - part.price(self.points)
+                2.0 * (whole - self.likelihood(search, &rest).0) - self.price(part)
             };
             let weakest = (0..self.parts.len()).map(|k| (loss(k), k)).min_by(|a, b| a.0.total_cmp(&b.0));
             match weakest {

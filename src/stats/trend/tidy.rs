@@ -22,7 +22,10 @@ pub(super) struct Points {
     pub origin_ms: i64,
     pub at_h: Vec<f64>,
     pub value: Vec<f64>,
+    /// Stretches of one life; values of two of them are not at one level.
     pub lives: Vec<Range<usize>>,
+    /// Where the life of each stretch began.
+    pub births: Vec<usize>,
     /// Finite samples that this is made of.
     pub samples: usize,
     pub span_ms: i64,
@@ -57,6 +60,22 @@ impl Points {
         self.at_h.extend(life.iter().map(|point| point.0));
         self.value.extend(life.iter().map(|point| point.1));
         self.lives.push(start..self.at_h.len());
+        self.births.push(start);
+    }
+
+    /// Returns the series with stretches that end before each of the given points.
+    pub(super) fn split(&self, before: &[usize]) -> Self {
+        let mut split = Self { lives: Vec::new(), births: Vec::new(), ..self.clone() };
+        for (life, birth) in self.lives.iter().zip(&self.births) {
+            let mut start = life.start;
+            let inside = before.iter().copied().filter(|at| life.start < *at && *at < life.end);
+            for until in inside.chain([life.end]) {
+                split.lives.push(start..until);
+                split.births.push(*birth);
+                start = until;
+            }
+        }
+        split
     }
 
     pub(super) fn len(&self) -> usize {

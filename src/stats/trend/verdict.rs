@@ -8,7 +8,7 @@ use super::noise::{Filter, Noise, WHITE, kinds, variance_of_sum};
 use super::quantile::{normal_above, student_above};
 use super::structure::{Part, Structure};
 use super::tidy::{Points, median};
-use super::{Limits, Outcome, Segment, Step, Trend, rank, saw_tooth, words};
+use super::{Limits, Outcome, Segment, Step, Trend, rank, words};
 
 /// Used samples below which nothing is said.
 pub(super) const USED_MIN: usize = 30;
@@ -28,17 +28,16 @@ pub(super) fn examine(samples: &[Sample], limits: &Limits) -> Trend {
         trend.why = words::too_few(&trend);
         return trend;
     }
-    let teeth = saw_tooth::find(&points).unwrap_or_default();
-    let structure = Structure::find(&points, &teeth);
+    let structure = Structure::find(points);
     let fitted = Fitted::new(&structure);
     let used = Used::new(&structure, &fitted);
-    trend.saw_tooth = (!teeth.falls.is_empty()).then_some(teeth.length);
-    trend.steps = fitted.steps(&structure, &teeth.first_falls);
+    trend.saw_tooth = structure.parts.contains(&Part::Teeth).then_some(structure.teeth.length);
+    trend.steps = fitted.steps(&structure);
     trend.warm_up_until_ms = warm_up_until_ms(&structure);
     // Thinned points stand for all the samples of their stretch.
-    trend.samples_used = (whole.len() as f64 * used.at_h.len() as f64 / points.len() as f64).round() as usize;
+    trend.samples_used = (whole.len() as f64 * used.at_h.len() as f64 / structure.points.len() as f64).round() as usize;
     measure(&mut trend, &structure, &fitted, &used, limits);
-    trend.outcome = outcome(&trend, &structure, limits);
+    trend.outcome = outcome(&trend, used.late_slope().unwrap_or(f64::NAN), &structure, limits);
     trend.reaches_ms = reaches_ms(&trend, limits);
     trend.why = words::why(&trend, limits);
     trend
@@ -76,8 +75,8 @@ struct Fitted {
 }
 
 impl Fitted {
-    fn new(structure: &Structure<'_>) -> Self {
-        let points = structure.points;
+    fn new(structure: &Structure) -> Self {
+        let points = &structure.points;
         let columns = structure.columns(&structure.parts);
         let slices: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
         let kinds = kinds(points, false);
@@ -100,7 +99,7 @@ impl Fitted {
     }
 
     /// Returns the values without warm-up, rhythm and teeth, at points that are given.
-    fn cleared(&self, structure: &Structure<'_>) -> Vec<f64> {
+    fn cleared(&self, structure: &Structure) -> Vec<f64> {
         let mut value = structure.points.value.clone();
         for (k, column) in self.columns.iter().enumerate().skip(1) {
             value.iter_mut().zip(column).for_each(|(value, entry)| *value -= self.coefficients[k] * entry);
@@ -114,7 +113,7 @@ impl Fitted {
     }
 
     /// Returns the changes of level with their sizes.
-    fn levels(&self, structure: &Structure<'_>) -> Vec<(usize, f64)> {
+    fn levels(&self, structure: &Structure) -> Vec<(usize, f64)> {
         let mut column = 1;
         let mut levels = Vec::new();
         for part in &structure.parts {
@@ -126,10 +125,9 @@ impl Fitted {
         levels
     }
 
-    fn steps(&self, structure: &Structure<'_>, without: &[usize]) -> Vec<Step> {
-        let at_ms = |at: usize| ms(structure.points, structure.points.at_h[at]);
-        let levels = self.levels(structure).into_iter().filter(|(at, _)| !without.contains(at));
-        levels.map(|(at, size)| Step { at_ms: at_ms(at), size }).collect()
+    fn steps(&self, structure: &Structure) -> Vec<Step> {
+        let at_ms = |at: usize| ms(&structure.points, structure.points.at_h[at]);
+        self.levels(structure).into_iter().map(|(at, size)| Step { at_ms: at_ms(at), size }).collect()
     }
 }
 
@@ -152,8 +150,8 @@ struct Used {
 }
 
 impl Used {
-    fn new(structure: &Structure<'_>, fitted: &Fitted) -> Self {
-        let points = structure.points;
+    fn new(structure: &Structure, fitted: &Fitted) -> Self {
+        let points = &structure.points;
         let mut cut = vec![false; points.len()];
         for part in &structure.parts {
             if let Part::WarmUp(warm_up) = part {
@@ -195,6 +193,14 @@ impl Used {
         Self { points: Points { value: Vec::new(), ..points }, stretches, at_h, value: pick(&cleared), beside }
     }
 
+    /// Returns the slope of the later half of the points: what grew once and does so no more is no leak.
+    fn late_slope(&self) -> Option<f64> {
+        let middle = self.at_h.len() / 2;
+        let later: Vec<Range<usize>> =
+            self.stretches.iter().map(|all| all.start.max(middle)..all.end.max(middle)).collect();
+        rank::theil_sen(&self.at_h, &self.value, &later)
+    }
+
     /// Returns the weights that make the slope out of the values, and the sum of their squares if nothing stood beside growth.
     fn weights(&self) -> Option<(Vec<f64>, f64)> {
         let stretches = Points {
@@ -213,7 +219,7 @@ impl Used {
 }
 
 /// Measures growth with its confidence.
-fn measure(trend: &mut Trend, structure: &Structure<'_>, fitted: &Fitted, used: &Used, limits: &Limits) {
+fn measure(trend: &mut Trend, structure: &Structure, fitted: &Fitted, used: &Used, limits: &Limits) {
     let slope = rank::theil_sen(&used.at_h, &used.value, &used.stretches);
     let (Some(slope), Some((weights, alone))) = (slope, used.weights()) else { return };
     let of = |noise: Noise, variance: f64| variance * variance_of_sum(&used.points, &weights, noise);
@@ -237,7 +243,7 @@ fn measure(trend: &mut Trend, structure: &Structure<'_>, fitted: &Fitted, used: 
     trend.detectable_per_h = limits.slope_per_h + half + normal_above(MISSED) * error;
     trend.p = rank::mann_kendall(&used.value, &used.stretches).p(inflation.max(1e-6));
     trend.effective = (n / inflation.max(1.0)).min(n);
-    let points = structure.points;
+    let points = &structure.points;
     let line = used.stretches.iter().zip(&levels).map(|(stretch, level)| {
         let (from, until) = (used.at_h[stretch.start], used.at_h[stretch.end - 1]);
         let at = |at_h: f64| level + slope * at_h;
@@ -256,16 +262,17 @@ fn spread(rests: &[Vec<f64>], levels: &[f64]) -> f64 {
 }
 
 /// Returns when the last warm-up of the first life is over.
-fn warm_up_until_ms(structure: &Structure<'_>) -> Option<i64> {
+fn warm_up_until_ms(structure: &Structure) -> Option<i64> {
     let plateau = |part: &Part| if let Part::WarmUp(warm_up) = part { Some(warm_up.plateau_h()) } else { None };
     let longest = structure.parts.iter().filter_map(plateau).max_by(f64::total_cmp)?;
-    Some(ms(structure.points, structure.points.at_h[0] + longest))
+    Some(ms(&structure.points, structure.points.at_h[0] + longest))
 }
 
-fn outcome(trend: &Trend, structure: &Structure<'_>, limits: &Limits) -> Outcome {
+fn outcome(trend: &Trend, late: f64, structure: &Structure, limits: &Limits) -> Outcome {
     let enough = enough(structure, limits);
     let long_enough = trend.samples_used >= USED_MIN && trend.slope_per_h.is_finite();
-    if long_enough && trend.slope_low > limits.slope_per_h && trend.p <= limits.alpha {
+    let grew = long_enough && trend.slope_low > limits.slope_per_h && trend.p <= limits.alpha;
+    if grew && late > limits.slope_per_h {
         return Outcome::Growing;
     }
     let lasting = |k: usize| trend.steps[k].size.min(trend.steps[k..].iter().map(|step| step.size).sum());
@@ -274,11 +281,11 @@ fn outcome(trend: &Trend, structure: &Structure<'_>, limits: &Limits) -> Outcome
     }
     let ruled_out = trend.slope_high <= limits.slope_per_h;
     let seen = trend.slope_high <= enough && trend.detectable_per_h <= enough;
-    if long_enough && (ruled_out || seen) { Outcome::Steady } else { Outcome::TooLittle }
+    if long_enough && !grew && (ruled_out || seen) { Outcome::Steady } else { Outcome::TooLittle }
 }
 
 /// Returns the growth that must be ruled out.
-fn enough(structure: &Structure<'_>, limits: &Limits) -> f64 {
+fn enough(structure: &Structure, limits: &Limits) -> f64 {
     if limits.slope_per_h > 0.0 {
         return ENOUGH * limits.slope_per_h;
     }

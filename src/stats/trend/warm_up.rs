@@ -31,14 +31,14 @@ impl WarmUp {
     /// Returns what is left of the way at each point.
     pub(super) fn column(&self, points: &Points) -> Vec<f64> {
         let mut column = vec![0.0; points.len()];
-        for (k, life) in points.lives.iter().enumerate() {
+        for (life, birth) in points.lives.iter().zip(&points.births) {
             let warms = match self.which {
                 Which::All => true,
-                Which::First => k == 0,
-                Which::Later => k > 0,
+                Which::First => *birth == 0,
+                Which::Later => *birth > 0,
             };
             for i in life.clone().filter(|_| warms) {
-                column[i] = (-(points.at_h[i] - points.at_h[life.start]) / self.time_h).exp();
+                column[i] = (-(points.at_h[i] - points.at_h[*birth]) / self.time_h).exp();
             }
         }
         column
@@ -65,8 +65,11 @@ impl WarmUp {
 
 /// Returns the warm-up of each kind that would explain most.
 pub(super) fn best(points: &Points, filter: &Filter, basis: &Basis, known: &dyn Fn(Which) -> bool) -> Vec<WarmUp> {
-    let whiches: &[Which] =
-        if points.lives.len() > 1 { &[Which::First, Which::Later, Which::All] } else { &[Which::All] };
+    let whiches: &[Which] = if points.births.last().is_some_and(|birth| *birth > 0) {
+        &[Which::First, Which::Later, Which::All]
+    } else {
+        &[Which::All]
+    };
     let longest_h =
         points.lives.iter().map(|life| points.at_h[life.end - 1] - points.at_h[life.start]).fold(0.0, f64::max);
     let best = |which: &Which| {

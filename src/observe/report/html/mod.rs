@@ -106,15 +106,11 @@ fn laid_out(given: &Material) -> (String, Vec<Section>) {
         page.figures(course);
     }
     let shown = |heading: &str| told.iter().chain(&behind).any(|(known, _)| known.to_lowercase().contains(heading));
-    let (criteria, latency) = (!shown("criteria"), !shown("latency"));
-    if criteria {
+    if !shown("criteria") {
         page.more("Criteria", more::criteria(given.snapshot));
     }
     page.told(told);
     drawn.for_each(|section| page.figures(section));
-    if latency {
-        page.document("Latency over the whole run", more::latency(given.snapshot));
-    }
     page.document("Incidents", more::incidents(given));
     page.told(behind);
     page.document("Metrics", more::metrics(given));

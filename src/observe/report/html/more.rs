@@ -84,21 +84,6 @@ fn criterion(result: &CriterionResult) -> Markup {
     } }
 }
 
-/// Returns latencies over all cycles.
-pub(super) fn latency(snapshot: &Snapshot) -> Document {
-    let mut doc = Document::default();
-    if snapshot.latency.is_empty() {
-        return doc;
-    }
-    let us = |n: u64| value(n as f64 / 1e6, metric::Unit::Seconds);
-    let rows = snapshot.latency.iter().map(|one| {
-        let figures = [one.p50_us, one.p90_us, one.p99_us, one.p999_us, one.max_us].map(us);
-        [one.action.clone(), number(one.count)].into_iter().chain(figures).collect()
-    });
-    doc.table(&["Action", ">Count", ">Median", ">90 %", ">99 %", ">99.9 %", ">Largest"], rows.collect());
-    doc
-}
-
 /// Returns the incidents of the run, open ones first.
 pub(super) fn incidents(given: &Material) -> Document {
     let mut doc = Document::default();

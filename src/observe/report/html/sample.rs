@@ -131,7 +131,11 @@ impl Shape {
                 all.insert(format!("latency_{kind}.{action}"), self.metric(seed, false, value));
             }
         }
-        all.insert("throughput".into(), self.metric(40, false, |day, seed| 5_200.0 - 6.0 * day + 180.0 * noise(seed)));
+        all.insert("throughput.steps".into(), self.metric(39, false, |_, seed| 4.4 + 0.2 * noise(seed)));
+        all.insert(
+            "throughput.rows".into(),
+            self.metric(40, false, |day, seed| 5_200.0 - 6.0 * day + 180.0 * noise(seed)),
+        );
         all.insert("converge".into(), self.metric(41, false, |_, seed| 2.1 * slow(seed) + 0.2 * noise(seed)));
         all.insert("cycle".into(), self.metric(42, false, |_, seed| 41.0 + 1.5 * noise(seed) + slow(seed)));
         all.insert(

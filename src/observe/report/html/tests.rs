@@ -24,8 +24,6 @@ fn between<'a>(html: &'a str, from: &str, until: &str) -> Vec<&'a str> {
 
 /// Returns the names of all tags.
 fn tags(html: &str) -> BTreeSet<&str> {
-    let name = |tag: &'static str| tag;
-    let _ = name;
     html.split('<')
         .skip(1)
         .map(|tag| {
@@ -125,7 +123,7 @@ fn every_section_of_the_report_stands_on_the_page_with_the_charts() {
         "Resident memory of all parts",
         "Resident memory of the target",
         "Latency: sent",
-        "Operations per second",
+        "Operations per second: rows",
         "Time to converge",
         "Open descriptors",
         "Write-ahead log",
