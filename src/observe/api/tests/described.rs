@@ -134,6 +134,7 @@ async fn every_answer_is_as_described() {
         ask("get /v1/runs/{run}/report", ""),
         ask("get /v1/runs/{run}/report", "?format=text"),
         ask("get /v1/runs/{run}/report", "?format=markdown"),
+        ask("get /v1/runs/{run}/report", "?format=html"),
         ask("get /v1/runs/{run}/report", "?format=pdf"),
         gone("get /v1/runs/{run}/report"),
         ask("get /v1/incidents", "?state=all&limit=3"),
