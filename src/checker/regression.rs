@@ -69,7 +69,8 @@ pub fn compare(before: &Side<'_>, after: &Side<'_>, settings: &Settings, at_ms: 
     let mut names: Vec<(Aspect, &String)> = names.iter().filter_map(|name| Some((Aspect::of(name)?, *name))).collect();
     names.sort();
     names.dedup();
-    let pairs = |name: &str| before.measures.get(name).map_or(0, Vec::len).min(after.measures.get(name).map_or(0, Vec::len));
+    let pairs =
+        |name: &str| before.measures.get(name).map_or(0, Vec::len).min(after.measures.get(name).map_or(0, Vec::len));
     let tested = names.iter().filter(|(_, name)| pairs(name) >= PAIRS_MIN).count().max(1);
     out.changes = names
         .iter()
@@ -215,7 +216,11 @@ fn summary(found: &Comparison, (old, new): (&[Point], &[Point]), margin: f64) ->
         Outcome::CannotTell => format!("cycles {from} to {until}: too noisy to tell"),
         Outcome::Same => format!("cycles {from} to {until}: no shift of {} or more", percent(2.0 * margin)),
         Outcome::Better | Outcome::Worse if found.shift.is_finite() => {
-            format!("cycles {from} to {until}: {} {}", percent(found.shift.abs()), if found.shift > 0.0 { "more" } else { "less" })
+            format!(
+                "cycles {from} to {until}: {} {}",
+                percent(found.shift.abs()),
+                if found.shift > 0.0 { "more" } else { "less" }
+            )
         }
         Outcome::Better | Outcome::Worse => format!("cycles {from} to {until}: there was nothing of it before"),
     }
@@ -234,7 +239,11 @@ pub fn signed(share: f64) -> String {
 }
 
 /// Returns runs that ended and did the same work with the same versions as another one, but for some.
-pub fn peers<'a>(runs: &'a [RunRecord], of: &'a RunRecord, not: &'a [&'a String]) -> impl Iterator<Item = &'a RunRecord> {
+pub fn peers<'a>(
+    runs: &'a [RunRecord],
+    of: &'a RunRecord,
+    not: &'a [&'a String],
+) -> impl Iterator<Item = &'a RunRecord> {
     runs.iter().filter(|other| {
         let known = !of.versions.server.is_empty() && other.versions == of.versions;
         known && other.ended_ms.is_some() && !not.contains(&&other.run) && differing(of, other).is_empty()

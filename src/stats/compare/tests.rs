@@ -97,8 +97,7 @@ fn constant_values_differ_by_what_runs_may_not() {
 fn rare_errors_are_compared_by_their_mean() {
     let asked = Asked { floor: 0.05, ..asked() };
     let with = |every: u64| (1..=60).map(move |cycle| (cycle, f64::from(u8::from(every > 0 && cycle % every == 0))));
-    let series =
-        |every: u64| with(every).map(|(cycle, value)| Point { cycle, cycles: 1, value }).collect::<Vec<_>>();
+    let series = |every: u64| with(every).map(|(cycle, value)| Point { cycle, cycles: 1, value }).collect::<Vec<_>>();
     let many = compare(&series(0), &series(2), &asked);
     assert_eq!(many.outcome, Outcome::Worse, "{many:?}");
     assert!(many.shift.is_nan() && many.after > 0.4);
