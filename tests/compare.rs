@@ -34,7 +34,8 @@ impl Bench {
              [verify]\nisolation = false\n[observe.version]\ncommand = [\"cat\", {file:?}]\n"
         );
         std::fs::write(self.path("soakd.toml"), config).unwrap();
-        let mut args = vec!["run".to_owned(), "--plain".into(), "-c".into(), self.path("soakd.toml"), "--testing".into()];
+        let mut args =
+            vec!["run".to_owned(), "--plain".into(), "-c".into(), self.path("soakd.toml"), "--testing".into()];
         plants.iter().for_each(|plant| args.extend(["--plant".to_owned(), (*plant).to_owned()]));
         let (code, out, err) = soakd(&args, &[]);
         assert_eq!(code, Some(0), "{out}\n{err}");

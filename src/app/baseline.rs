@@ -26,7 +26,9 @@ pub fn choose_baseline(store: &mut Store, wanted: Option<&str>) -> Result<String
     store.set_baseline(Some(wanted)).map_err(words)?;
     let doubt = match run.verdict {
         Some(Verdict::Pass) => "",
-        Some(Verdict::Fail) => "; it failed its checks: make sure that its figures are what later ones are to be held to",
+        Some(Verdict::Fail) => {
+            "; it failed its checks: make sure that its figures are what later ones are to be held to"
+        }
         _ => "; it did not pass: make sure that its figures are what later ones are to be held to",
     };
     Ok(format!("later runs are compared with run {wanted} ({}){doubt}", run.name))

@@ -51,7 +51,10 @@ impl Daemon {
                 })
             }
             Wish::Reload => self.reload_now(planner),
-            Wish::Baseline { run } => self.ground.store.with(|store| Ok(choose_baseline(store, run.as_deref())))
+            Wish::Baseline { run } => self
+                .ground
+                .store
+                .with(|store| Ok(choose_baseline(store, run.as_deref())))
                 .map_err(|error| error.to_string())?,
         }
     }

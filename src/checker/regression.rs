@@ -225,7 +225,11 @@ fn summary(found: &Comparison, (old, new): (&[Point], &[Point]), margin: f64) ->
         Outcome::CannotTell => format!("cycles {from} to {until}: too noisy to tell"),
         Outcome::Same => format!("cycles {from} to {until}: no shift of {} or more", percent(2.0 * margin)),
         Outcome::Better | Outcome::Worse if found.shift.is_finite() => {
-            format!("cycles {from} to {until}: {} {}", percent(found.shift.abs()), if found.shift > 0.0 { "more" } else { "less" })
+            format!(
+                "cycles {from} to {until}: {} {}",
+                percent(found.shift.abs()),
+                if found.shift > 0.0 { "more" } else { "less" }
+            )
         }
         Outcome::Better | Outcome::Worse => format!("cycles {from} to {until}: there was nothing of it before"),
     }
@@ -244,7 +248,11 @@ pub fn signed(share: f64) -> String {
 }
 
 /// Returns runs that ended and did the same work with the same versions as another one, but for some.
-pub fn peers<'a>(runs: &'a [RunRecord], of: &'a RunRecord, not: &'a [&'a String]) -> impl Iterator<Item = &'a RunRecord> {
+pub fn peers<'a>(
+    runs: &'a [RunRecord],
+    of: &'a RunRecord,
+    not: &'a [&'a String],
+) -> impl Iterator<Item = &'a RunRecord> {
     runs.iter().filter(|other| {
         let known = !of.versions.server.is_empty() && other.versions == of.versions;
         known && other.ended_ms.is_some() && !not.contains(&&other.run) && differing(of, other).is_empty()

@@ -66,7 +66,10 @@ pub fn run(args: BaselineArgs) -> anyhow::Result<u8> {
     let said = match opened {
         State::Daemon(client) => Ok(wait(client.command("/v1/baseline", &json!({ "run": picked })))??),
         State::Copies { .. } => {
-            eprintln!("a soakd run holds the state file in {} and does not answer on its socket; try again", dir.display());
+            eprintln!(
+                "a soakd run holds the state file in {} and does not answer on its socket; try again",
+                dir.display()
+            );
             return Ok(EXIT_UNAVAILABLE);
         }
         State::File(reading) => {

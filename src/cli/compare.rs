@@ -123,8 +123,12 @@ impl Found {
         let mut notes = Vec::new();
         match run.verdict {
             None => notes.push(format!("{name} has not ended; it is compared as far as it is")),
-            Some(Verdict::Aborted) => notes.push(format!("{name} was aborted{because}; its finished cycles are compared")),
-            Some(Verdict::Fail) => notes.push(format!("{name} failed its checks; its figures may be those of a faulty run")),
+            Some(Verdict::Aborted) => {
+                notes.push(format!("{name} was aborted{because}; its finished cycles are compared"))
+            }
+            Some(Verdict::Fail) => {
+                notes.push(format!("{name} failed its checks; its figures may be those of a faulty run"))
+            }
             Some(Verdict::Pass | Verdict::Inconclusive) => {}
         }
         Compared { run: run.clone(), cycles_done: self.snapshot.cycles_done, notes }
@@ -158,7 +162,9 @@ impl States {
     fn open(&mut self, dir: &Path) -> anyhow::Result<&State> {
         if !self.0.contains_key(dir) {
             let opened = State::open(dir.to_owned())?;
-            let none = || NotFound(format!("there is no soakd state in {}; give the --state-dir of a soakd run", dir.display()));
+            let none = || {
+                NotFound(format!("there is no soakd state in {}; give the --state-dir of a soakd run", dir.display()))
+            };
             self.0.insert(dir.to_owned(), opened.ok_or_else(none)?);
         }
         Ok(&self.0[dir])

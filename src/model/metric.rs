@@ -176,7 +176,15 @@ mod tests {
         assert_eq!(parse("pg_bloat.target").map(|(kind, part)| (kind.unit, part)), Some((Unit::Bytes, "target")));
         assert_eq!(parse("rssx.target"), None);
         assert_eq!(Aspect::of("latency_p99.sent"), Some(Aspect::Latency));
-        for not in ["rss.daemon", "rss.worker-1", "latency_p50.inserted", "rows.target", "latency_max.sent", "cycle", "unheard"] {
+        for not in [
+            "rss.daemon",
+            "rss.worker-1",
+            "latency_p50.inserted",
+            "rows.target",
+            "latency_max.sent",
+            "cycle",
+            "unheard",
+        ] {
             assert_eq!(Aspect::of(not), None, "{not}");
         }
     }

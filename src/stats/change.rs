@@ -58,10 +58,8 @@ pub fn find(points: &[Point], asked: &Asked) -> Vec<Shift> {
     let mut points: Vec<Point> = points.iter().filter(|point| point.value.is_finite()).copied().collect();
     points.sort_by_key(|point| (point.cycle, point.at_ms));
     let width = points.len().div_ceil(VALUES_MAX).max(1);
-    let merge = |few: &[Point]| Point {
-        value: few.iter().map(|point| point.value).sum::<f64>() / few.len() as f64,
-        ..few[0]
-    };
+    let merge =
+        |few: &[Point]| Point { value: few.iter().map(|point| point.value).sum::<f64>() / few.len() as f64, ..few[0] };
     let points: Vec<Point> = points.chunks(width).map(merge).collect();
     let mut cuts = Vec::new();
     let mut open = vec![(0, points.len())];

@@ -60,7 +60,13 @@ fn measures(dice: &mut Dice, cycles: u64, slower: impl Fn(u64) -> f64) -> Measur
     for (name, level, noise) in METRICS {
         let (is_time, is_rate) = (name.starts_with("latency") || *name == "converge", name.starts_with("throughput"));
         for cycle in 1..=cycles {
-            let speed = if is_time { slower(cycle) } else if is_rate { 1.0 / slower(cycle) } else { 1.0 };
+            let speed = if is_time {
+                slower(cycle)
+            } else if is_rate {
+                1.0 / slower(cycle)
+            } else {
+                1.0
+            };
             let offset = if is_time || is_rate { run } else { 0.0 };
             let value = level * speed * (offset + noise * dice.normal()).exp();
             let point = Measured::one(cycle as i64 * 1000, cycle, &Value { value, life: 1 });
@@ -145,7 +151,9 @@ fn what_cannot_be_compared_is_refused_with_every_reason() {
     b.config.insert("provider.extension.path".into(), "/elsewhere".into());
     let told = refused(&b, &all, false);
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("rows is ") && told[1].contains("workload.sync.mode is not set in the one and contended"));
+    assert!(
+        told[0].starts_with("rows is ") && told[1].contains("workload.sync.mode is not set in the one and contended")
+    );
     assert_eq!(refused(&b, &all, true), Vec::<String>::new());
     b.ended_because = Some("stopped by SIGTERM".into());
     let told = refused(&b, &Measures::new(), true);
@@ -160,8 +168,7 @@ fn what_cannot_be_compared_is_refused_with_every_reason() {
 fn runs_of_one_version_show_how_much_they_deviate() {
     let mut dice = Dice::new(9);
     let quiet: Vec<Measures> = (0..6).map(|_| measures(&mut dice, 30, |_| 1.0)).collect();
-    let wild: Vec<Measures> =
-        (0..6).map(|no| measures(&mut dice, 30, |_| 1.0 + f64::from(no % 3) * 0.08)).collect();
+    let wild: Vec<Measures> = (0..6).map(|no| measures(&mut dice, 30, |_| 1.0 + f64::from(no % 3) * 0.08)).collect();
     let learnt = |all: &[Measures]| between(&[all.iter().collect()])["latency_p50.sent"];
     assert!(learnt(&quiet) < 0.02 && learnt(&quiet) > 0.005, "{}", learnt(&quiet));
     assert!(learnt(&wild) > 0.04, "{}", learnt(&wild));
@@ -200,7 +207,9 @@ fn what_got_slower_with_a_version_is_told_with_that_version() {
 fn a_version_that_changes_nothing_is_not_blamed_and_a_repair_is_seen() {
     let mut dice = Dice::new(22);
     let blamed = (0..40)
-        .filter(|_| !within::shifts(&measures(&mut dice, 60, |_| 1.0), &[version(1, "a"), version(31, "b")], true).is_empty())
+        .filter(|_| {
+            !within::shifts(&measures(&mut dice, 60, |_| 1.0), &[version(1, "a"), version(31, "b")], true).is_empty()
+        })
         .count();
     assert!(blamed <= 2, "{blamed} of 40");
     let repaired = measures(&mut dice, 90, |cycle| if (31..61).contains(&cycle) { 1.2 } else { 1.0 });

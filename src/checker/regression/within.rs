@@ -27,8 +27,7 @@ pub fn shifts(measures: &Measures, versions: &[VersionSince], whole: bool) -> Ve
         let points: Vec<Point> =
             measured.iter().map(|m| Point { at_ms: m.at_ms, cycle: m.cycle, value: m.mean }).collect();
         let terms = terms(*aspect, name);
-        let asked =
-            Asked { alpha: ALPHA / judged.len() as f64, relative: terms.margin, absolute: terms.floor };
+        let asked = Asked { alpha: ALPHA / judged.len() as f64, relative: terms.margin, absolute: terms.floor };
         let known = at_versions(&points, versions, &asked);
         let elsewhere = if whole { change::find(&points, &asked) } else { Vec::new() };
         let is_new = |shift: &Shift| known.iter().all(|(_, other)| other.cycle.abs_diff(shift.cycle) > BESIDE);

@@ -11,7 +11,8 @@ use crate::store::Store;
 
 /// Values that look like noise and are the same everywhere.
 fn noise(cycle: u64, salt: u64) -> f64 {
-    let mixed = (cycle.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xd1b5_4a32_d192_ed03)).wrapping_mul(0x2545_f491);
+    let mixed = (cycle.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xd1b5_4a32_d192_ed03))
+        .wrapping_mul(0x2545_f491);
     ((mixed >> 20) % 1000) as f64 / 1000.0 - 0.5
 }
 

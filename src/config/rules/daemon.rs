@@ -98,7 +98,11 @@ impl Rules<'_> {
             }
         }
         if has(self, "pointer") && !given.contains(&"endpoint") {
-            self.report(&format!("{section}.pointer"), "only the answer of an endpoint is JSON", "pointer with endpoint");
+            self.report(
+                &format!("{section}.pointer"),
+                "only the answer of an endpoint is JSON",
+                "pointer with endpoint",
+            );
         }
     }
 

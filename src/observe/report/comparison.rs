@@ -112,7 +112,11 @@ pub(super) fn changes(doc: &mut Document, changes: &Changes) {
     let dropped = changes.versions_dropped;
     if changes.versions.len() > 1 || dropped > 0 {
         let row = |version: &VersionSince| {
-            vec![number(version.cycle), moment(version.at_ms).trim_end_matches(" UTC").to_owned(), version.server.clone()]
+            vec![
+                number(version.cycle),
+                moment(version.at_ms).trim_end_matches(" UTC").to_owned(),
+                version.server.clone(),
+            ]
         };
         if dropped > 0 {
             doc.paragraph(format!("{} before these are not kept.", count(dropped, "version")));
@@ -147,10 +151,7 @@ fn body(doc: &mut Document, comparison: &BaselineComparison) {
     if all.is_empty() {
         return;
     }
-    doc.table(
-        &["Verdict", "Metric", ">Before", ">After", ">Shift", ">Interval"],
-        all.iter().map(figures).collect(),
-    );
+    doc.table(&["Verdict", "Metric", ">Before", ">After", ">Shift", ">Interval"], all.iter().map(figures).collect());
     doc.table(&["Metric", ">Effect", ">p", ">Cycles", ">Found from"], all.iter().map(evidence).collect());
     for change in all.iter().filter(|change| change.change != Change::Same) {
         let text = format!("{}: {}", metric::words(&change.metric), change.summary);

@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::comparison::{self, Compared, Comparisons};
 use super::spread::spread;
 use super::words::{between, harmless};
-use super::comparison::{self, Compared, Comparisons};
 use super::{evidence, headline, overview};
 use crate::model::metric::Aspect;
 use crate::model::record::{FORMAT, Snapshot};
@@ -37,11 +37,10 @@ pub(super) fn pretty(value: &Value) -> String {
 
 /// Renders a comparison of runs as one JSON object.
 pub(super) fn comparisons(all: &Comparisons) -> String {
-    let run = |one: &Compared| {
-        json!({ "run": one.run, "cycles_done": one.cycles_done, "notes": one.notes })
-    };
+    let run = |one: &Compared| json!({ "run": one.run, "cycles_done": one.cycles_done, "notes": one.notes });
     let after = all.after.iter().map(|(after, comparison)| {
-        let aspects = Aspect::ALL.iter().filter_map(|one| Some((one.word().to_owned(), json!(comparison.aspect(*one)?))));
+        let aspects =
+            Aspect::ALL.iter().filter_map(|one| Some((one.word().to_owned(), json!(comparison.aspect(*one)?))));
         json!({
             "after": run(after),
             "overall": comparison.overall(),

@@ -71,7 +71,10 @@ async fn an_endpoint_answers_with_text_or_with_json() {
 
 #[tokio::test]
 async fn a_command_tells_it_in_its_first_line() {
-    assert_eq!(told(command(&["/bin/sh", "-c", "echo build $0; echo more", "8f3c"]), "").await.as_deref(), Ok("build 8f3c"));
+    assert_eq!(
+        told(command(&["/bin/sh", "-c", "echo build $0; echo more", "8f3c"]), "").await.as_deref(),
+        Ok("build 8f3c")
+    );
     let long = told(command(&["/bin/sh", "-c", "head -c 300000 /dev/zero | tr '\\0' x"]), "").await;
     assert!(long.map_or(true, |text| text.chars().count() == CHARS_MAX));
     for (argv, why) in [

@@ -46,7 +46,8 @@ fn a_step_is_found_where_it_is() {
 fn level_growing_and_swinging_series_have_no_step() {
     let mut dice = Dice::new(43);
     let mut alarms = |rho: f64, level: fn(f64) -> f64| {
-        let told = |_: &i32| !find(&series(&mut dice, rho, 0.04, (0..100).map(|no| level(no as f64))), &ASKED).is_empty();
+        let told =
+            |_: &i32| !find(&series(&mut dice, rho, 0.04, (0..100).map(|no| level(no as f64))), &ASKED).is_empty();
         (0..200).filter(told).count()
     };
     assert!(alarms(0.0, |_| 0.0) <= 2, "level");
@@ -71,7 +72,8 @@ fn outliers_and_short_series_have_no_step() {
 fn a_known_place_needs_fewer_values() {
     let mut dice = Dice::new(45);
     let mut told = |size: f64, at_cycle: u64| {
-        let told = |_: &i32| at(&series(&mut dice, 0.2, 0.03, step(28, 18, size)), (1, at_cycle, 100), &ASKED).is_some();
+        let told =
+            |_: &i32| at(&series(&mut dice, 0.2, 0.03, step(28, 18, size)), (1, at_cycle, 100), &ASKED).is_some();
         (0..100).filter(told).count()
     };
     assert!(told(0.2, 19) >= 90);

@@ -97,8 +97,7 @@ fn constant_values_differ_by_what_runs_may_not() {
 fn rare_errors_are_compared_by_their_mean() {
     let asked = Asked { floor: 0.05, ..asked() };
     let with = |every: u64| (1..=60).map(move |cycle| (cycle, f64::from(u8::from(every > 0 && cycle % every == 0))));
-    let series =
-        |every: u64| with(every).map(|(cycle, value)| Point { cycle, cycles: 1, value }).collect::<Vec<_>>();
+    let series = |every: u64| with(every).map(|(cycle, value)| Point { cycle, cycles: 1, value }).collect::<Vec<_>>();
     let many = compare(&series(0), &series(2), &asked);
     assert_eq!(many.outcome, Outcome::Worse, "{many:?}");
     assert!(many.shift.is_nan() && many.after > 0.4);
@@ -135,7 +134,10 @@ fn runs_whose_cycles_were_merged_are_compared_on_common_stretches() {
 fn what_grows_in_one_run_only_is_found_whatever_its_level() {
     let mut dice = Dice(31);
     let leak = |points: Vec<Point>, whole: f64| {
-        points.into_iter().map(|p| Point { value: p.value * (1.0 + whole * p.cycle as f64 / 80.0), ..p }).collect::<Vec<_>>()
+        points
+            .into_iter()
+            .map(|p| Point { value: p.value * (1.0 + whole * p.cycle as f64 / 80.0), ..p })
+            .collect::<Vec<_>>()
     };
     let mut run = |whole: f64| leak(dice.run(80, 0.01, 0.3, 1.0), whole);
     let outcomes: Vec<Outcome> = (0..20).map(|_| growth(&run(0.0), &run(0.5), &asked()).outcome).collect();

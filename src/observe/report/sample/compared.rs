@@ -68,7 +68,17 @@ pub(crate) fn changes() -> Changes {
         change: Change::Worse,
         since: Some("8f3c".to_owned()),
     };
-    let nobody =
-        SeriesShift { metric: "converge".to_owned(), cycle: 17, since: None, change: Change::Better, shift: -0.2, ..shift.clone() };
-    Changes { versions: vec![version(1, "7a1b"), version(41, "8f3c")], versions_dropped: 0, shifts: vec![nobody, shift] }
+    let nobody = SeriesShift {
+        metric: "converge".to_owned(),
+        cycle: 17,
+        since: None,
+        change: Change::Better,
+        shift: -0.2,
+        ..shift.clone()
+    };
+    Changes {
+        versions: vec![version(1, "7a1b"), version(41, "8f3c")],
+        versions_dropped: 0,
+        shifts: vec![nobody, shift],
+    }
 }
