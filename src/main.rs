@@ -26,6 +26,8 @@ enum Command {
     Runs(cli::runs::RunsArgs),
     Schedule(cli::schedule::ScheduleArgs),
     Target(cli::target::TargetArgs),
+    Trend(cli::trend::TrendArgs),
+    Verify(cli::verify::VerifyArgs),
     #[command(flatten)]
     Daemon(cli::daemon::DaemonCommand),
     #[command(hide = true)]
@@ -60,6 +62,8 @@ fn main() -> ExitCode {
         Command::Runs(args) => cli::runs::run(args),
         Command::Schedule(args) => cli::schedule::run(args),
         Command::Target(args) => cli::target::run(args).map(|()| cli::EXIT_OK),
+        Command::Trend(args) => cli::trend::run(args),
+        Command::Verify(args) => cli::verify::run(args),
         Command::Manual(args) => cli::manual::run(args, Cli::command()),
         Command::Daemon(command) => cli::daemon::run(command),
         Command::Worker => cli::worker::run(),

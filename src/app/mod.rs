@@ -121,7 +121,8 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         store.set_policy(opened.policy.clone());
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let over = CancellationToken::new();
-        let reports = Reports::default();
+        let store = Shared::new(store);
+        let reports = Reports::new(store.clone());
         let feed = || Feed { events: events.subscribe(), over: over.clone() };
         let readers = [
             tokio::spawn(readers::write_log(feed(), workers_log)),
@@ -134,7 +135,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         let doing = watch::channel(DaemonState::Starting).0;
         let scene = watch::channel(Scene::default()).0;
         let ground = Ground {
-            store: Shared::new(store),
+            store,
             clock,
             beat: Beat::default(),
             own: OwnFindings::default(),

@@ -18,6 +18,8 @@ pub mod schedule;
 mod state;
 pub mod status;
 pub mod target;
+pub mod trend;
+pub mod verify;
 pub mod worker;
 
 use crate::app::Refused;

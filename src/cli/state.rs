@@ -15,7 +15,7 @@ use crate::model::measure::{Measured, MetricPoints};
 use crate::model::record::{CycleRecord, RunRecord, Snapshot};
 use crate::observe::api::client::{AskError, Client, path};
 use crate::observe::api::reachable_path;
-use crate::observe::report;
+use crate::observe::report::{self, Gathered};
 use crate::store::{Store, StoreError};
 
 /// State directory when nothing is said.
@@ -135,6 +135,28 @@ impl State {
                 Ok(snapshot) => Ok(Some(snapshot)),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(e) => Err(e).with_context(|| format!("cannot read the report of run {run}")),
+            },
+        }
+    }
+
+    /// Returns the page of a run; as a copy it is the one that was last written.
+    pub(super) fn page(&self, run: &str) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::File(store) => Ok(Gathered::read(store, run)?.map(|gathered| gathered.page())),
+            Self::Daemon(client) => {
+                match wait(client.text(&path(&["v1", "runs", run, "report"], &[("format", "html")])))? {
+                    Ok(page) => Ok(Some(page)),
+                    Err(AskError::Refused { status: 404, .. }) => Ok(None),
+                    Err(e) => Err(e.into()),
+                }
+            }
+            Self::Copies { dir, .. } => match report::read_page(dir, run) {
+                Ok(page) => {
+                    eprintln!("as it was last written: a soakd run holds the state file");
+                    Ok(Some(page))
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(e).with_context(|| format!("cannot read the page of run {run}")),
             },
         }
     }

@@ -123,6 +123,7 @@ impl Stage {
             rows_final: verified.rows.values().sum(),
             content: verified.content,
             epoch: self.epoch.get().map_or(0, |epoch| epoch.epoch),
+            checks_digest: String::new(),
             server,
             previous: String::new(),
             digest: String::new(),

@@ -42,6 +42,7 @@ pub const ROUTES: &[Route] = &[
     Route { method: "get", path: "/v1/runs/{run}", make: || get(read::run) },
     Route { method: "get", path: "/v1/runs/{run}/cycles", make: || get(read::cycles) },
     Route { method: "get", path: "/v1/runs/{run}/measures", make: || get(measures::measures) },
+    Route { method: "get", path: "/v1/runs/{run}/receipt", make: || get(measures::receipt) },
     Route { method: "get", path: "/v1/runs/{run}/report", make: || get(read::report) },
     Route { method: "get", path: "/v1/incidents", make: || get(read::incidents) },
     Route { method: "get", path: "/v1/incidents/{id}", make: || get(read::incident) },

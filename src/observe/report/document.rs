@@ -66,3 +66,9 @@ impl Document {
         self.blocks.push(Block::Item { mark: mark.to_owned(), text: text.into(), details });
     }
 }
+
+/// Splits a paragraph at the code spans that soakd's own sentences have; only if they hold nothing odd.
+pub(super) fn code(text: &str) -> Option<Vec<&str>> {
+    let parts: Vec<&str> = text.split('`').collect();
+    (parts.len() == 5 && parts[1].starts_with("seed = ") && parts[3].starts_with("soakd ")).then_some(parts)
+}

@@ -8,6 +8,7 @@ pub(crate) mod figures;
 mod files;
 mod findings;
 mod headline;
+pub(crate) mod html;
 mod json;
 mod latency;
 mod markdown;
@@ -22,13 +23,21 @@ mod text;
 pub(crate) mod words;
 
 pub use comparison::{Compared, Comparisons};
-pub use files::{read_run, read_runs, runs_json, snapshot_of, write_files};
+pub use files::{read_page, read_run, read_runs, runs_json, snapshot_of, write_files, write_page};
 pub use headline::{Headline, headline};
+pub use html::page;
 pub use overview::runs_text;
 pub use spread::{Shape, Spread, spread};
 pub use words::clock;
 
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+
+use crate::model::incident::Incident;
+use crate::model::measure::Measured;
 use crate::model::record::Snapshot;
+use crate::store::{Store, StoreError};
 
 /// What a report looks like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -37,14 +46,41 @@ pub enum Format {
     Text,
     Markdown,
     Json,
+    Html,
 }
 
-/// Renders the report of a run.
+/// Renders the report of a run; see [`page`] for one in HTML with all that is known beside the snapshot.
 pub fn render(snapshot: &Snapshot, format: Format) -> String {
     match format {
         Format::Text => text::render(&document(snapshot)),
         Format::Markdown => markdown::render(&document(snapshot)),
         Format::Json => json::render(snapshot),
+        Format::Html => page(snapshot, &BTreeMap::new(), &[], Tz::UTC),
+    }
+}
+
+/// Incidents that a page is made from; it lists fewer.
+const INCIDENTS_MAX: usize = 1000;
+
+/// Everything that a page is made from, as the state file has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gathered {
+    snapshot: Snapshot,
+    measures: BTreeMap<String, Vec<Measured>>,
+    incidents: Vec<Incident>,
+}
+
+impl Gathered {
+    /// Reads what there is of a run, or nothing if there is no such run.
+    pub fn read(store: &Store, run: &str) -> Result<Option<Self>, StoreError> {
+        let Some(snapshot) = store.snapshot(run)? else { return Ok(None) };
+        let (measures, incidents) = (store.measures(run)?, store.incidents(false, INCIDENTS_MAX)?);
+        Ok(Some(Self { snapshot, measures, incidents }))
+    }
+
+    /// Renders the page, which takes a while: not for those who hold the state file.
+    pub fn page(&self) -> String {
+        page(&self.snapshot, &self.measures, &self.incidents, Tz::UTC)
     }
 }
 

@@ -55,6 +55,7 @@ fn cycle(no: u64) -> CycleRecord {
         content: "3b1f9c60a5de7742".to_owned(),
         epoch: 1,
         server: String::new(),
+        checks_digest: String::new(),
         previous: String::new(),
         digest: String::new(),
         verdict: Verdict::Pass,
@@ -127,6 +128,7 @@ pub(crate) fn passing() -> Snapshot {
             latency("sent", 360, 512_000),
         ],
         baseline: None,
+        receipt: String::new(),
         changes: Default::default(),
     }
 }
