@@ -158,7 +158,10 @@ fn change(
     let margin = settings.margin.unwrap_or(terms.margin);
     let between = settings.between.get(name).copied().unwrap_or(terms.between);
     let up_is_worse = metric::parse(name).is_none_or(|(kind, _)| kind.worse != Worse::Down);
-    let asked = Asked { margin, floor: if growth { 0.0 } else { terms.floor }, alpha, between, up_is_worse };
+    // What grows is a factor; the least that matters is a part of what is there.
+    let level = compare::median(&old.iter().map(|point| point.value).collect::<Vec<_>>());
+    let floor = if growth && level > 0.0 { terms.floor / level } else { terms.floor };
+    let asked = Asked { margin, floor, alpha, between, up_is_worse };
     let mut found = if growth { compare::growth(&old, &new, &asked) } else { compare::compare(&old, &new, &asked) };
     if growth {
         // Shown is what came on top.
@@ -202,7 +205,8 @@ fn terms(aspect: Aspect, name: &str) -> Terms {
     match aspect {
         Aspect::Latency => Terms { margin: 0.05, floor: 0.000_05, between: 0.015 },
         Aspect::Throughput => Terms { margin: 0.05, floor: 0.0, between: 0.015 },
-        Aspect::Convergence => Terms { margin: 0.05, floor: 0.002, between: 0.015 },
+        // A few rounds and pauses in one: coarser than a latency.
+        Aspect::Convergence => Terms { margin: 0.1, floor: 0.005, between: 0.02 },
         Aspect::Errors => Terms { margin: 0.1, floor: 0.05, between: 0.02 },
         Aspect::Memory => Terms { margin: 0.1, floor: 1_048_576.0, between: 0.02 },
         Aspect::Storage if unit == Some(Unit::Bytes) => Terms { margin: 0.1, floor: 262_144.0, between: 0.02 },
