@@ -117,7 +117,7 @@ fn what_cannot_be_compared_is_said_in_words() {
     assert!(out.contains("workload.sync.rows is 20 in the one and 30 in the other"), "{out}");
     let (code, out, _) = bench.ask(&["compare", "--anyway", &first, &other]);
     assert_eq!(code, Some(2), "{out}");
-    assert!(out.contains("in common after the warm-up"), "{out}");
+    assert!(out.contains("pairs of cycles after the warm-up"), "{out}");
     for (args, why) in [
         (&["compare", first.as_str(), first.as_str()][..], "is compared with itself"),
         (&["compare", first.as_str(), "nothing"], "there is no run \"nothing\""),

@@ -69,13 +69,17 @@ pub fn compare(before: &Side<'_>, after: &Side<'_>, settings: &Settings, at_ms: 
     let mut names: Vec<(Aspect, &String)> = names.iter().filter_map(|name| Some((Aspect::of(name)?, *name))).collect();
     names.sort();
     names.dedup();
-    let pairs =
-        |name: &str| before.measures.get(name).map_or(0, Vec::len).min(after.measures.get(name).map_or(0, Vec::len));
-    let tested = names.iter().filter(|(_, name)| pairs(name) >= PAIRS_MIN).count().max(1);
-    out.changes = names
-        .iter()
-        .map(|(aspect, name)| change(before, after, settings, (*aspect, name, ALPHA / tested as f64)))
-        .collect();
+    let has = |side: &Side<'_>, name: &str| side.measures.get(name).map_or(0, Vec::len);
+    let tested = names.iter().filter(|(_, name)| has(before, name).min(has(after, name)) >= PAIRS_MIN);
+    // Memory is tested twice: how much it is, and how much it grows.
+    let tests: usize = tested.map(|(aspect, _)| 1 + usize::from(*aspect == Aspect::Memory)).sum();
+    let alpha = ALPHA / tests.max(1) as f64;
+    for (aspect, name) in names {
+        out.changes.push(change(before, after, settings, (aspect, name, alpha), false));
+        if aspect == Aspect::Memory {
+            out.changes.push(change(before, after, settings, (aspect, name, alpha), true));
+        }
+    }
     out
 }
 
@@ -147,17 +151,25 @@ fn change(
     after: &Side<'_>,
     settings: &Settings,
     (aspect, name, alpha): (Aspect, &str, f64),
+    growth: bool,
 ) -> MetricChange {
     let (old, new) = (points(before.measures.get(name)), points(after.measures.get(name)));
     let terms = terms(aspect, name);
     let margin = settings.margin.unwrap_or(terms.margin);
     let between = settings.between.get(name).copied().unwrap_or(terms.between);
     let up_is_worse = metric::parse(name).is_none_or(|(kind, _)| kind.worse != Worse::Down);
-    let asked = Asked { margin, floor: terms.floor, alpha, between, up_is_worse };
-    let found = compare::compare(&old, &new, &asked);
+    // What grows is a factor; the least that matters is a part of what is there.
+    let level = compare::median(&old.iter().map(|point| point.value).collect::<Vec<_>>());
+    let floor = if growth && level > 0.0 { terms.floor / level } else { terms.floor };
+    let asked = Asked { margin, floor, alpha, between, up_is_worse };
+    let mut found = if growth { compare::growth(&old, &new, &asked) } else { compare::compare(&old, &new, &asked) };
+    if growth {
+        // Shown is what came on top.
+        (found.before, found.after) = (found.before - 1.0, found.after - 1.0);
+    }
     let known = |value: f64| value.is_finite().then_some(value);
     MetricChange {
-        metric: name.to_owned(),
+        metric: if growth { format!("growth.{name}") } else { name.to_owned() },
         change: match found.outcome {
             Outcome::Better => Change::Better,
             Outcome::Same => Change::Same,
@@ -193,7 +205,8 @@ fn terms(aspect: Aspect, name: &str) -> Terms {
     match aspect {
         Aspect::Latency => Terms { margin: 0.05, floor: 0.000_05, between: 0.015 },
         Aspect::Throughput => Terms { margin: 0.05, floor: 0.0, between: 0.015 },
-        Aspect::Convergence => Terms { margin: 0.05, floor: 0.002, between: 0.015 },
+        // A few rounds and pauses in one: coarser than a latency.
+        Aspect::Convergence => Terms { margin: 0.1, floor: 0.005, between: 0.02 },
         Aspect::Errors => Terms { margin: 0.1, floor: 0.05, between: 0.02 },
         Aspect::Memory => Terms { margin: 0.1, floor: 1_048_576.0, between: 0.02 },
         Aspect::Storage if unit == Some(Unit::Bytes) => Terms { margin: 0.1, floor: 262_144.0, between: 0.02 },
@@ -207,7 +220,7 @@ fn summary(found: &Comparison, (old, new): (&[Point], &[Point]), margin: f64) ->
         _ if old.is_empty() => "only the later run measured it".to_owned(),
         _ if new.is_empty() => "only the earlier run measured it".to_owned(),
         _ if found.pairs < PAIRS_MIN => {
-            format!("{} cycles in common after the warm-up, and {PAIRS_MIN} are needed at least", found.pairs)
+            format!("{} pairs of cycles after the warm-up, and {PAIRS_MIN} are needed at least", found.pairs)
         }
         Outcome::CannotTell if found.detectable.is_finite() => format!(
             "cycles {from} to {until}: a shift below {} would not have been found for certain in this noise",

@@ -31,7 +31,7 @@ pub struct CompareArgs {
     /// What the comparison looks like
     #[arg(long, value_enum, default_value_t)]
     pub format: ComparisonFormat,
-    /// Shift from which on a difference matters, in percent [default: 5 for times, 10 for memory and counts]
+    /// Shift from which on a difference matters, in percent [default: 5 for latency and throughput, 10 for the rest]
     #[arg(long, value_name = "PERCENT")]
     pub margin: Option<f64>,
     /// Compare runs of different workloads, scales or targets, too

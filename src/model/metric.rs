@@ -72,6 +72,7 @@ pub const KINDS: &[Kind] = &[
     kind("throughput", Unit::PerSecond, Worse::Down, "operations per second"),
     kind("converge", Unit::Seconds, Worse::Up, "time to converge"),
     kind("cycle", Unit::Seconds, Worse::Up, "length of a cycle"),
+    kind("growth", Unit::Share, Worse::Up, "growth within the run"),
     kind("errors", Unit::Count, Worse::Up, "errors"),
     kind("retries", Unit::Count, Worse::Up, "retries"),
 ];
@@ -117,6 +118,8 @@ impl Aspect {
             "converge" => Some(Self::Convergence),
             "errors" | "retries" => Some(Self::Errors),
             "rss" | "pss" | "anon" | "heap" => Some(Self::Memory),
+            // How much the second half of a run has more of it than the first.
+            "growth" => Self::of(part).filter(|aspect| *aspect == Self::Memory),
             "fds" | "threads" | "pg_connections" => Some(Self::Descriptors),
             "db" | "pg_db" | "tombstones" | "metadata" => Some(Self::Storage),
             _ => None,
@@ -149,6 +152,7 @@ pub fn words(metric: &str) -> String {
     match part {
         part if kind.name == "custom" => format!("{part} as the target tells it"),
         "" => kind.words.to_owned(),
+        part if kind.name == "growth" => format!("growth of {}", words(part)),
         "daemon" => format!("{} of the daemon", kind.words),
         "target" => format!("{} of the target", kind.words),
         part => format!("{} of {part}", kind.words),
@@ -167,6 +171,7 @@ mod tests {
         assert_eq!(words("latency_p99.send"), "99th percentile of latency of send");
         assert_eq!(words("custom.queue_length"), "queue_length as the target tells it");
         assert_eq!(words("converge"), "time to converge");
+        assert_eq!(words("growth.rss.target"), "growth of resident memory of the target");
         assert_eq!(words("unheard.of"), "unheard.of");
         assert_eq!(parse("pg_bloat.target").map(|(kind, part)| (kind.unit, part)), Some((Unit::Bytes, "target")));
         assert_eq!(parse("rssx.target"), None);

@@ -104,6 +104,20 @@ struct Estimate {
 /// Compares two series of one metric.
 pub fn compare(before: &[Point], after: &[Point], asked: &Asked) -> Comparison {
     let (pairs, cycles) = paired(before, after);
+    compared(&pairs, cycles, asked)
+}
+
+/// Compares by how much two series of one metric grow: each value of the second half by the one that stands there in the first
+/// half. What is before and after is that factor.
+pub fn growth(before: &[Point], after: &[Point], asked: &Asked) -> Comparison {
+    let (pairs, cycles) = paired(before, after);
+    let (first, second) = pairs.split_at(pairs.len() / 2);
+    let factors = first.iter().zip(second).map(|(early, late)| (late.0 / early.0, late.1 / early.1));
+    let factors: Vec<(f64, f64)> = factors.filter(|(a, b)| a.is_finite() && b.is_finite()).collect();
+    compared(&factors, cycles, asked)
+}
+
+fn compared(pairs: &[(f64, f64)], cycles: (u64, u64), asked: &Asked) -> Comparison {
     let middle = |side: fn(&(f64, f64)) -> f64| median(&pairs.iter().map(side).collect::<Vec<_>>());
     let mut out = Comparison {
         outcome: Outcome::CannotTell,
@@ -112,7 +126,7 @@ pub fn compare(before: &[Point], after: &[Point], asked: &Asked) -> Comparison {
         shift: f64::NAN,
         low: f64::NAN,
         high: f64::NAN,
-        effect: cliffs_delta(&pairs),
+        effect: cliffs_delta(pairs),
         p: f64::NAN,
         pairs: pairs.len(),
         effective: 0.0,
@@ -131,7 +145,7 @@ pub fn compare(before: &[Point], after: &[Point], asked: &Asked) -> Comparison {
         let n = pairs.len() as f64;
         (out.before, out.after) = pairs.iter().fold((0.0, 0.0), |(a, b), pair| (a + pair.0 / n, b + pair.1 / n));
         let scale = out.before;
-        let estimate = averaged(&pairs, asked.between * scale.abs(), asked.floor / n);
+        let estimate = averaged(pairs, asked.between * scale.abs(), asked.floor / n);
         let margin = (asked.margin * scale.abs()).max(asked.floor);
         let relative = move |difference: f64| if scale == 0.0 { f64::NAN } else { difference / scale.abs() };
         judge(&mut out, &estimate, asked, margin, relative);

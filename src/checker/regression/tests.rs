@@ -113,10 +113,25 @@ fn a_build_slower_by_a_tenth_is_worse_and_the_same_build_is_the_same() {
 }
 
 #[test]
+fn a_leak_is_told_as_growth() {
+    let mut dice = Dice::new(41);
+    let (a, b) = runs();
+    let (old, mut new) = (measures(&mut dice, 60, |_| 1.0), measures(&mut dice, 60, |_| 1.0));
+    for point in new.get_mut("rss.target").unwrap() {
+        point.mean *= 1.0 + 0.01 * point.cycle as f64;
+    }
+    let found = compare(&side(&a, &old), &side(&b, &new), &Settings::default(), 5);
+    let growth = found.changes.iter().find(|change| change.metric == "growth.rss.target").unwrap();
+    assert_eq!(growth.change, Change::Worse, "{growth:?}");
+    assert!(growth.before.unwrap() < 0.02 && growth.after.unwrap() > 0.15, "{growth:?}");
+    assert_eq!(found.overall(), Change::Worse);
+}
+
+#[test]
 fn too_few_cycles_cannot_tell_and_say_so() {
     let found = overall(&mut Dice::new(3), 1.5, 5);
     assert_eq!(found.overall(), Change::CannotTell);
-    assert!(found.changes[0].summary.starts_with("4 cycles in common after the warm-up"), "{:?}", found.changes[0]);
+    assert!(found.changes[0].summary.starts_with("4 pairs of cycles after the warm-up"), "{:?}", found.changes[0]);
 }
 
 #[test]

@@ -13,7 +13,6 @@ mod json;
 mod latency;
 mod markdown;
 mod overview;
-mod paper;
 #[cfg(test)]
 pub(crate) mod sample;
 mod spread;
@@ -100,7 +99,7 @@ pub fn compared(all: &Comparisons, format: ComparisonFormat) -> String {
         ComparisonFormat::Text => text::render(&comparison::document(all)),
         ComparisonFormat::Markdown => markdown::render(&comparison::document(all)),
         ComparisonFormat::Json => json::comparisons(all),
-        ComparisonFormat::Html => paper::render(&comparison::document(all)),
+        ComparisonFormat::Html => html::paper(comparison::document(all)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Runs made up for tests of the reports.
 
+mod compared;
+
 use std::collections::BTreeMap;
 
 use crate::model::finding::{Finding, Kind, Side};
@@ -202,6 +204,8 @@ pub(crate) fn failing() -> Snapshot {
     let mut snapshot = passing();
     snapshot.run.verdict = Some(Verdict::Fail);
     snapshot.run.observed_ms = 243_000;
+    snapshot.baseline = Some(compared::comparison());
+    snapshot.changes = compared::changes();
     snapshot.cycles_by_verdict = BTreeMap::from([(Verdict::Pass, 2), (Verdict::Fail, 1)]);
     let bad = &mut snapshot.cycles[1];
     bad.verdict = Verdict::Fail;

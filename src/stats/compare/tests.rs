@@ -131,6 +131,22 @@ fn runs_whose_cycles_were_merged_are_compared_on_common_stretches() {
 }
 
 #[test]
+fn what_grows_in_one_run_only_is_found_whatever_its_level() {
+    let mut dice = Dice(31);
+    let leak = |points: Vec<Point>, whole: f64| {
+        points
+            .into_iter()
+            .map(|p| Point { value: p.value * (1.0 + whole * p.cycle as f64 / 80.0), ..p })
+            .collect::<Vec<_>>()
+    };
+    let mut run = |whole: f64| leak(dice.run(80, 0.01, 0.3, 1.0), whole);
+    let outcomes: Vec<Outcome> = (0..20).map(|_| growth(&run(0.0), &run(0.5), &asked()).outcome).collect();
+    assert!(outcomes.iter().filter(|outcome| **outcome == Outcome::Worse).count() >= 19, "{outcomes:?}");
+    let healthy: Vec<Outcome> = (0..20).map(|_| growth(&run(0.5), &run(0.5), &asked()).outcome).collect();
+    assert!(healthy.iter().filter(|outcome| **outcome == Outcome::Same).count() >= 19, "{healthy:?}");
+}
+
+#[test]
 fn correlated_values_are_worth_fewer() {
     let mut dice = Dice(77);
     let worth = |rho: f64, dice: &mut Dice| {
