@@ -163,7 +163,7 @@ fn rows(row: impl Fn(Shape) -> String + Sync) -> String {
 }
 
 /// Returns how many series are called growing, for each shape and leak.
-fn found(base: &Recipe, series: u64) -> String {
+pub(super) fn found(base: &Recipe, series: u64) -> String {
     let leaks: Vec<String> = LEAKS[1..].iter().map(|leak| format!("{leak} MB/h")).collect();
     let head = format!("| shape | healthy: false alarms | healthy: too little | found: {} |\n", leaks.join(" | "));
     let rule = format!("|---|{}\n", "---:|".repeat(LEAKS.len() + 1));
