@@ -68,12 +68,7 @@ impl Shown<'_> {
 
     /// Returns the answer for people.
     pub(super) fn text(&self, input: &Input, unit: Unit) -> String {
-        let mut text = format!("{}: {}\n{}\n", self.name, self.word().to_uppercase(), sentence(&self.trend.why));
-        if matches!(unit, Unit::Bytes | Unit::Mb) {
-            let _ =
-                writeln!(text, "Numbers in this sentence are in {}.", if unit == Unit::Mb { "MB" } else { "bytes" });
-        }
-        text.push('\n');
+        let mut text = format!("{}: {}\n{}\n\n", self.name, self.word().to_uppercase(), sentence(&self.said(unit)));
         for (name, what) in self.lines(unit) {
             let _ = writeln!(text, "  {name:<12} {what}");
         }
@@ -82,6 +77,26 @@ impl Shown<'_> {
         }
         let _ = writeln!(text, "  {:<12} {}", "next", self.next());
         text
+    }
+
+    /// Returns the sentence about the series, with units where values have one.
+    fn said(&self, unit: Unit) -> String {
+        let (trend, limits) = (self.trend, self.limits);
+        let limit = unit.rate(limits.slope_per_h);
+        match trend.outcome {
+            Outcome::Growing if unit != Unit::None => {
+                format!("grows by {}, more than the limit of {limit}", unit.rate(trend.slope_per_h))
+            }
+            Outcome::Steady if unit != Unit::None => format!("does not grow by more than {limit}"),
+            Outcome::Stepped if unit != Unit::None => {
+                let size = trend.steps.iter().map(|step| step.size).fold(0.0, f64::max);
+                format!("rose by {} at once, more than the limit of {}", unit.show(size), unit.show(limits.step))
+            }
+            Outcome::TooLittle if unit != Unit::None && trend.slope_per_h.is_finite() => {
+                "whether it grows cannot be told from what was seen".to_owned()
+            }
+            _ => trend.why.clone(),
+        }
     }
 
     fn lines(&self, unit: Unit) -> Vec<(&'static str, String)> {
