@@ -63,8 +63,11 @@ note() { printf '%s\n' "$*" >>"$out"; }
 
 # What failed or is inconclusive in the last run of a state directory: lines of criterion, metric and verdict.
 judged() {
-    tr -d ' \n' <"$work/$1/reports/$(last "$1")/report.json" | grep -o '"criterion":"[^"]*","metric":"[^"]*","verdict":"[^"]*"' |
-        sed 's/"criterion":"\([^"]*\)","metric":"\([^"]*\)","verdict":"\([^"]*\)"/\1 of \2: \3/' | grep -v ': pass$' || true
+    awk -F '"' '$2 == "criterion" { criterion = $4 } $2 == "metric" { metric = $4 }
+        $2 == "verdict" && criterion != "" {
+            if ($4 != "" && $4 != "pass") print criterion " of " metric ": " $4
+            criterion = metric = ""
+        }' "$work/$1/reports/$(last "$1")/report.json"
 }
 
 load() { cut -d' ' -f1-3 /proc/loadavg; }
