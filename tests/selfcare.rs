@@ -11,7 +11,7 @@ use soakd::clock::Clock;
 use soakd::config::{Bytes, LimitsConfig, ObserveConfig, RetentionConfig, Span};
 use soakd::engine::event::RunEvent;
 use soakd::engine::measure::part::{Part, Scene};
-use soakd::engine::selfcare::look::{Host, Machine};
+use soakd::engine::selfcare::look::{Host, Look, Machine, Sampler};
 use soakd::engine::selfcare::retention::{self, Rows, Swept, sweep};
 use soakd::engine::selfcare::{Listener, Wires, watch};
 use soakd::model::finding::Finding;
@@ -355,4 +355,20 @@ async fn a_compressed_year_forgets_run_by_run() {
     assert_eq!(rows.runs().unwrap()[0].run, id(4), "the newest one stays, however old");
     assert_eq!((names(dir.path().join("runs")), names(dir.path().join("reports"))), (vec![id(4)], vec![id(4)]));
     assert!(told.codes().is_empty(), "{:?}", told.codes());
+}
+
+#[test]
+fn what_the_target_says_of_itself_is_taken_over_once_and_shown_as_long_as_it_says_it() {
+    let mut sampler = Sampler::new(MadeUp { free_mib: vec![9000], looks: 0 });
+    let told = |taken| Scene { parts: Vec::new(), figures: vec![("custom.queue".into(), 7.0)], taken };
+    let sampled = |look: &Look| look.figures.iter().any(|(name, _)| name == "custom.queue");
+    let shown = |look: &Look| look.health.figures.get("custom.queue").copied();
+    let first = sampler.look(&told(1), 0, &|| false);
+    assert!(sampled(&first) && shown(&first) == Some(7.0));
+    let again = sampler.look(&told(1), 1, &|| false);
+    assert!(!sampled(&again) && shown(&again) == Some(7.0), "the same answer is no second sample");
+    assert!(sampled(&sampler.look(&told(2), 2, &|| false)));
+    let silent = sampler.look(&Scene { figures: Vec::new(), ..told(3) }, 3, &|| false);
+    assert!(!sampled(&silent) && shown(&silent).is_none(), "what cannot be read any more is not shown");
+    assert_eq!(silent.health.figures.keys().collect::<Vec<_>>(), ["disk.free", "state.file"]);
 }

@@ -167,7 +167,7 @@ impl Daemon {
         };
         if let Some(snapshot) = &end.snapshot {
             self.reports
-                .write(&self.state_dir, snapshot, &end.runs)
+                .write_last(&self.state_dir, snapshot, &end.runs)
                 .with_context(|| format!("writing reports to {}", self.state_dir.join("reports").display()))?;
         }
         self.dials.ended.notify_one();

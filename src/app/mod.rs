@@ -2,6 +2,7 @@
 
 mod announce;
 mod around;
+mod baseline;
 mod daemon;
 mod planner;
 mod readers;
@@ -29,6 +30,7 @@ use crate::observe::log::LogHandle;
 use crate::observe::log_file::LogFile;
 use crate::store::{Shared, Store};
 use around::Ground;
+pub use baseline::choose_baseline;
 use daemon::Daemon;
 use readers::Feed;
 use reports::Reports;
@@ -119,7 +121,8 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         store.set_policy(opened.policy.clone());
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let over = CancellationToken::new();
-        let reports = Reports::default();
+        let store = Shared::new(store);
+        let reports = Reports::new(store.clone());
         let feed = || Feed { events: events.subscribe(), over: over.clone() };
         let readers = [
             tokio::spawn(readers::write_log(feed(), workers_log)),
@@ -132,7 +135,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         let doing = watch::channel(DaemonState::Starting).0;
         let scene = watch::channel(Scene::default()).0;
         let ground = Ground {
-            store: Shared::new(store),
+            store,
             clock,
             beat: Beat::default(),
             own: OwnFindings::default(),

@@ -9,4 +9,5 @@ pub mod criteria;
 pub mod health;
 pub mod isolation;
 pub mod own;
+pub mod regression;
 pub mod strange;

@@ -7,14 +7,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use serde::Deserialize;
 
 use super::daemon::wait;
 use crate::config::{ApiConfig, installed};
-use crate::model::measure::Measured;
-use crate::model::record::{RunRecord, Snapshot};
-use crate::observe::api::client::{AskError, Client};
+use crate::model::measure::{Measured, MetricPoints};
+use crate::model::record::{CycleRecord, RunRecord, Snapshot};
+use crate::observe::api::client::{AskError, Client, path};
 use crate::observe::api::reachable_path;
-use crate::observe::report;
+use crate::observe::report::{self, Gathered};
 use crate::store::{Store, StoreError};
 
 /// State directory when nothing is said.
@@ -138,14 +139,88 @@ impl State {
         }
     }
 
-    /// Returns what was measured of a run's cycles, by metric; of a run that holds the state file itself, only the daemon can say.
-    #[expect(dead_code, reason = "read by comparisons, exports and pages")]
-    pub(super) fn measures(&self, run: &str) -> anyhow::Result<BTreeMap<String, Vec<Measured>>> {
+    /// Returns the page of a run; as a copy it is the one that was last written.
+    pub(super) fn page(&self, run: &str) -> anyhow::Result<Option<String>> {
         match self {
-            Self::File(store) => Ok(store.measures(run)?),
-            Self::Daemon(_) | Self::Copies { .. } => {
-                bail!("what was measured cannot be read while a run holds the state file; try again when it has ended")
+            Self::File(store) => Ok(Gathered::read(store, run)?.map(|gathered| gathered.page())),
+            Self::Daemon(client) => {
+                match wait(client.text(&path(&["v1", "runs", run, "report"], &[("format", "html")])))? {
+                    Ok(page) => Ok(Some(page)),
+                    Err(AskError::Refused { status: 404, .. }) => Ok(None),
+                    Err(e) => Err(e.into()),
+                }
             }
+            Self::Copies { dir, .. } => match report::read_page(dir, run) {
+                Ok(page) => {
+                    eprintln!("as it was last written: a soakd run holds the state file");
+                    Ok(Some(page))
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(e).with_context(|| format!("cannot read the page of run {run}")),
+            },
+        }
+    }
+
+    /// Returns what was measured of a run's cycles, by metric; the copies of the last checkpoint do not have it.
+    pub(super) fn measures(&self, run: &str) -> anyhow::Result<BTreeMap<String, Vec<Measured>>> {
+        let client = match self {
+            Self::File(store) => return Ok(store.measures(run)?),
+            Self::Daemon(client) => client,
+            Self::Copies { .. } => return Err(only_the_daemon("what was measured")),
+        };
+        let (mut all, mut after) = (BTreeMap::new(), Some(String::new()));
+        while let Some(last) = after {
+            let asked = path(&["v1", "runs", run, "measures"], &[("after", &last)]);
+            let page: MeasuresPage = wait(client.get(&asked))??;
+            all.extend(page.metrics.into_iter().map(|one| (one.metric, one.points)));
+            after = page.next_after.filter(|next| *next > last);
+        }
+        Ok(all)
+    }
+
+    /// Returns some closed cycles of a run, those that follow a cycle; `None` after the last one.
+    pub(super) fn cycles_after(&self, run: &str, after: u64) -> anyhow::Result<Option<Vec<CycleRecord>>> {
+        let cycles = match self {
+            Self::File(store) => store.cycles_after(run, after, CYCLES_READ)?,
+            Self::Daemon(client) => {
+                let (after, max) = (after.to_string(), CYCLES_READ.to_string());
+                let asked = path(&["v1", "runs", run, "cycles"], &[("after", &after), ("limit", &max)]);
+                wait(client.get::<CyclesPage>(&asked))??.cycles
+            }
+            Self::Copies { .. } => return Err(only_the_daemon("all of its cycles")),
+        };
+        Ok(Some(cycles).filter(|cycles| !cycles.is_empty()))
+    }
+
+    /// Goes through all closed cycles of a run, the oldest first, some of them in memory at a time.
+    #[expect(dead_code, reason = "read by exports")]
+    pub(super) fn cycles<'a>(&'a self, run: &'a str) -> impl Iterator<Item = anyhow::Result<CycleRecord>> + 'a {
+        let mut after = Some(0);
+        let pages = std::iter::from_fn(move || match self.cycles_after(run, after?) {
+            Ok(page) => {
+                after = page.as_ref().and_then(|page| page.last()).map(|last| last.cycle);
+                page.map(Ok)
+            }
+            Err(error) => {
+                after = None;
+                Some(Err(error))
+            }
+        });
+        pages.flat_map(|page| {
+            let (page, error) = page.map_or_else(|error| (Vec::new(), Some(Err(error))), |page| (page, None));
+            page.into_iter().map(Ok).chain(error)
+        })
+    }
+
+    /// Returns the run that later ones are compared with.
+    pub(super) fn baseline(&self) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::File(store) => Ok(store.baseline()?),
+            Self::Daemon(client) => {
+                let mut answer: serde_json::Value = wait(client.get("/v1/baseline"))??;
+                Ok(serde_json::from_value(answer["run"].take()).map_err(|e| AskError::Odd(e.to_string()))?)
+            }
+            Self::Copies { .. } => Err(only_the_daemon("the baseline")),
         }
     }
 
@@ -155,6 +230,30 @@ impl State {
             eprintln!("as of the last checkpoint, {} UTC: a soakd run holds the state file", report::clock(made_ms));
         }
     }
+}
+
+/// Cycles that are read at a time: as many as one answer of the daemon may have.
+const CYCLES_READ: usize = 500;
+
+/// What is read of a page of cycles.
+#[derive(Deserialize)]
+struct CyclesPage {
+    cycles: Vec<CycleRecord>,
+}
+
+/// What is read of a page of metrics.
+#[derive(Deserialize)]
+struct MeasuresPage {
+    metrics: Vec<MetricPoints>,
+    next_after: Option<String>,
+}
+
+/// Returns why something cannot be said while the daemon is silent.
+fn only_the_daemon(what: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "a soakd run holds the state file and does not answer on its socket; the copies of its last checkpoint do not have \
+         {what}: see `soakd status`, or try again when the run has ended"
+    )
 }
 
 /// Finds the daemon that holds the state file of a directory.

@@ -60,6 +60,10 @@ pub enum Kind {
     Secret,
     /// `"sqlite"`, or a reference to the URL of a PostgreSQL.
     Store,
+    /// A program with its arguments.
+    Command,
+    /// A place in a JSON value: `/build/commit`.
+    Pointer,
     /// SQL statements by the name of the operation.
     Statements,
 }
@@ -274,6 +278,8 @@ impl Kind {
             Self::Paths => "a list of up to 16 paths".into(),
             Self::Secret => SECRET_FORMS.into(),
             Self::Store => format!("\"sqlite\", or {{ postgres = SECRET }} where SECRET is {SECRET_FORMS}"),
+            Self::Command => "a program and its arguments such as [\"cat\", \"/etc/server/version\"]".into(),
+            Self::Pointer => "a place in JSON such as \"/version\" or \"/build/commit\"".into(),
             Self::Statements => format!("SQL texts by operation: {}", OPERATIONS.join(", ")),
         }
     }

@@ -25,6 +25,7 @@ pub mod target;
 pub mod units;
 pub mod until;
 mod value;
+pub mod version;
 mod walk;
 pub mod zone;
 
@@ -44,6 +45,7 @@ pub use secret::{SecretError, SecretRef};
 pub use sync::{Mode, Pace, Scale, SyncConfig, TableConfig};
 pub use target::{ProviderConfig, ServiceConfig, StoreConfig, TargetConfig};
 pub use units::{Bytes, Span};
+pub use version::VersionConfig;
 
 /// A whole configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -61,6 +61,7 @@ impl Life<'_> {
         let because = because.unwrap_or_else(|| STOPPED.to_owned());
         let verdict = self.verdict(record, finished.then_some(&judge))?;
         if finished {
+            stage.conclude(record)?;
             record.ended_ms = Some(self.stage.setup.clock.now_ms());
             record.phase = Phase::Done;
             record.verdict = Some(verdict);

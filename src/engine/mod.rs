@@ -1,5 +1,6 @@
 //! Runs cycles: plans, workers, settling, verification, checkpoints, resume. It knows no reader of its events.
 
+mod baseline;
 pub mod child;
 pub mod control;
 pub mod crew;
@@ -22,4 +23,5 @@ pub mod selfcare;
 pub mod service;
 pub mod setup;
 pub mod verify;
+pub mod version;
 pub mod worker;

@@ -114,6 +114,15 @@ impl Measured {
     }
 }
 
+/// What is kept of one metric.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricPoints {
+    pub metric: String,
+    /// The oldest first.
+    pub points: Vec<Measured>,
+}
+
 /// Merges neighbours of one life, two and two.
 pub fn halved(points: &[Measured]) -> Vec<Measured> {
     let mut out: Vec<Measured> = Vec::with_capacity(points.len() / 2 + 1);

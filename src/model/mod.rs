@@ -15,6 +15,7 @@ pub mod measure;
 pub mod message;
 pub mod metric;
 pub mod quantity;
+pub mod receipt;
 pub mod record;
 pub mod schema;
 pub mod series;

@@ -1,6 +1,8 @@
 //! Measured values over time, in tiers of bounded size: every sample for minutes, one point a minute for days, one an hour
 //! for years. Points lie in blocks that are written as packed bytes; which block a time belongs to follows from the time alone.
 
+use serde::{Deserialize, Serialize};
+
 /// Series that are kept.
 pub const NAMES_MAX: usize = 256;
 /// Bytes of a series' name.
@@ -66,7 +68,8 @@ pub struct Moment {
 }
 
 /// Samples of some span of time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Point {
     pub at_ms: i64,
     pub mean: f64,

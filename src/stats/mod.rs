@@ -2,10 +2,13 @@
 //! reads a clock, a file or another part of soakd, and every formula names its source.
 
 pub mod burn;
+pub mod change;
+pub mod compare;
 pub mod corpus;
 pub mod drift;
-pub mod share;
 pub mod latency;
+pub mod share;
+mod student;
 pub mod trend;
 
 /// One measured value.

@@ -98,3 +98,6 @@ pub struct Trend {
 pub fn examine(samples: &[Sample], limits: &Limits) -> Trend {
     verdict::examine(samples, limits)
 }
+
+#[cfg(test)]
+mod tests;

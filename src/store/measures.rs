@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::runs::progress;
 use super::tables::{self, MEASURES, RowsMut, checked, named};
 use super::{Store, StoreError};
-use crate::model::measure::{CycleMeasures, METRICS_MAX, Measured, POINTS_MAX, halved};
+use crate::model::measure::{CycleMeasures, METRICS_MAX, Measured, MetricPoints, POINTS_MAX, halved};
 
 /// Points of one block.
 const BLOCK_POINTS: usize = 32;
@@ -65,11 +65,33 @@ impl Store {
 
     /// Returns what was measured of a run, by metric, the oldest first.
     pub fn measures(&self, run: &str) -> Result<BTreeMap<String, Vec<Measured>>, StoreError> {
+        self.measures_of(run, |_| true)
+    }
+
+    /// Returns what was measured of some metrics of a run.
+    pub fn measures_of(
+        &self,
+        run: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<BTreeMap<String, Vec<Measured>>, StoreError> {
         self.read(|txn| {
             let Some(table) = tables::if_there(txn, MEASURES)? else { return Ok(BTreeMap::new()) };
             let index: Index = tables::get(&table, MEASURES, &named(run, INDEX))?.unwrap_or_default();
-            let all = index.metrics.iter();
+            let all = index.metrics.iter().filter(|(name, _)| wanted(name));
             all.map(|(name, extent)| Ok((name.clone(), read(&table, (run, name), extent.points)?))).collect()
+        })
+    }
+
+    /// Returns what was measured of a run for the metrics that follow a name, in the order of their names; at most `max`.
+    pub fn measures_after(&self, run: &str, after: &str, max: usize) -> Result<Vec<MetricPoints>, StoreError> {
+        self.read(|txn| {
+            let Some(table) = tables::if_there(txn, MEASURES)? else { return Ok(Vec::new()) };
+            let index: Index = tables::get(&table, MEASURES, &named(run, INDEX))?.unwrap_or_default();
+            let all = index.metrics.iter().filter(|(name, _)| name.as_str() > after).take(max);
+            all.map(|(name, extent)| {
+                Ok(MetricPoints { metric: name.clone(), points: read(&table, (run, name), extent.points)? })
+            })
+            .collect()
         })
     }
 

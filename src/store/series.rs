@@ -53,6 +53,12 @@ impl Store {
     /// Returns the points of a series from one time up to, not including, another, each with its time, mean, minimum and
     /// maximum; the finest that are kept of each time.
     pub fn series(&self, name: &str, from_ms: i64, until_ms: i64) -> Result<Vec<(i64, f64, f64, f64)>, StoreError> {
+        let points = self.series_points(name, from_ms, until_ms)?;
+        Ok(points.into_iter().map(|p| (p.at_ms, p.mean, p.min, p.max)).collect())
+    }
+
+    /// Returns the same points with the number of samples that each stands for.
+    pub fn series_points(&self, name: &str, from_ms: i64, until_ms: i64) -> Result<Vec<Point>, StoreError> {
         self.read(|txn| {
             let Some(table) = tables::if_there(txn, SERIES)? else { return Ok(Vec::new()) };
             let mut parts: Vec<Vec<Point>> = Vec::new();
@@ -71,7 +77,7 @@ impl Store {
                 parts.push(points);
                 before_ms = first_ms;
             }
-            Ok(parts.into_iter().rev().flatten().map(|p| (p.at_ms, p.mean, p.min, p.max)).collect())
+            Ok(parts.into_iter().rev().flatten().collect())
         })
     }
 

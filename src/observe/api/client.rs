@@ -146,6 +146,22 @@ fn refused(status: reqwest::StatusCode, text: &str) -> AskError {
     AskError::Refused { status: status.as_u16(), detail }
 }
 
+/// Returns a path of the API: its parts and what is asked, written so that any name may stand in them.
+pub fn path(parts: &[&str], asked: &[(&str, &str)]) -> String {
+    // The base is a URL and has a path, so that neither of these fails.
+    let Ok(mut url) = reqwest::Url::parse("http://localhost/") else { return String::new() };
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(parts);
+    }
+    if !asked.is_empty() {
+        url.query_pairs_mut().extend_pairs(asked);
+    }
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    }
+}
+
 fn url(path: &str) -> String {
     format!("http://localhost{path}")
 }

@@ -8,6 +8,7 @@ mod answer;
 pub mod client;
 mod command;
 mod limit;
+mod measures;
 mod read;
 mod routes;
 mod server;

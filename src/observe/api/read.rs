@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::OPENAPI;
@@ -14,16 +14,17 @@ use crate::model::incident::Incident;
 use crate::model::record::{CycleRecord, RunRecord};
 use crate::model::status::{DaemonState, ScheduleStatus};
 use crate::observe::metrics::{OPENMETRICS, PLAIN};
-use crate::observe::report::{self, Format};
+use crate::observe::report::{self, Format, Gathered};
+use crate::store::StoreError;
 
 /// Entries of a list where the request says nothing, and at most.
 const LIMIT: (usize, usize) = (50, 500);
 /// The name that means the newest run.
 const LATEST: &str = "latest";
 
-type Ask = State<Arc<Api>>;
-type Name = Result<Path<String>, PathRejection>;
-type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Ask = State<Arc<Api>>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// `GET /v1/status`
 pub(super) async fn status(State(api): Ask) -> Answer {
@@ -35,6 +36,17 @@ pub(super) async fn runs(State(api): Ask) -> Answer {
     let permit = api.large().await?;
     let runs = api.state.store.with(|store| store.runs())?;
     large(permit, "application/json", report::runs_json(&runs, api.state.clock.now_ms()))
+}
+
+/// The run that later ones are compared with.
+#[derive(Serialize)]
+struct Baseline {
+    run: Option<String>,
+}
+
+/// `GET /v1/baseline`
+pub(super) async fn baseline(State(api): Ask) -> Answer {
+    json(&Baseline { run: api.state.store.with(|store| store.baseline())? })
 }
 
 /// `GET /v1/runs/{run}`
@@ -85,6 +97,7 @@ enum Wanted {
     Text,
     Markdown,
     Json,
+    Html,
 }
 
 /// `GET /v1/runs/{run}/report`
@@ -93,12 +106,21 @@ pub(super) async fn report(State(api): Ask, name: Name, query: Asked<ReportQuery
         Wanted::Text => (Format::Text, "text/plain; charset=utf-8"),
         Wanted::Markdown => (Format::Markdown, "text/markdown; charset=utf-8"),
         Wanted::Json => (Format::Json, "application/json"),
+        Wanted::Html => (Format::Html, "text/html; charset=utf-8"),
     };
     let permit = api.large().await?;
     let run = found(&api, name)?.run;
-    let snapshot = api.state.store.with(|store| store.snapshot(&run))?;
-    let snapshot = snapshot.ok_or_else(|| Problem::missing(format!("run {run} has no report yet")))?;
-    large(permit, content_type, report::render(&snapshot, format))
+    let (store, name) = (api.state.store.clone(), run.clone());
+    let made = move || -> Result<Option<String>, StoreError> {
+        match format {
+            Format::Html => Ok(store.with(|store| Gathered::read(store, &name))?.map(|run| run.page())),
+            format => Ok(store.with(|store| store.snapshot(&name))?.map(|snapshot| report::render(&snapshot, format))),
+        }
+    };
+    // Drawing takes longer than a thread that answers others may be kept.
+    let made = tokio::task::spawn_blocking(made).await;
+    let made = made.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the report could not be made"))??;
+    large(permit, content_type, made.ok_or_else(|| Problem::missing(format!("run {run} has no report yet")))?)
 }
 
 /// Which incidents are wanted.
@@ -106,6 +128,7 @@ pub(super) async fn report(State(api): Ask, name: Name, query: Asked<ReportQuery
 #[serde(deny_unknown_fields)]
 pub(super) struct IncidentsQuery {
     state: Option<Which>,
+    before: Option<u64>,
     limit: Option<usize>,
 }
 
@@ -126,7 +149,7 @@ pub(super) async fn incidents(State(api): Ask, query: Asked<IncidentsQuery>) -> 
     let query = asked(query)?;
     let (open_only, max) = (query.state != Some(Which::All), limit(query.limit)?);
     let permit = api.large().await?;
-    let incidents = api.state.store.with(|store| store.incidents(open_only, max))?;
+    let incidents = api.state.store.with(|store| store.incidents_before(query.before, open_only, max))?;
     large(permit, "application/json", encoded(&Incidents { incidents })?)
 }
 
@@ -177,7 +200,7 @@ pub(super) async fn openapi() -> Answer {
 }
 
 /// Returns the run that a request names.
-fn found(api: &Api, name: Name) -> Result<RunRecord, Problem> {
+pub(super) fn found(api: &Api, name: Name) -> Result<RunRecord, Problem> {
     let name = named(name)?;
     let run = api.state.store.with(|store| if name == LATEST { store.latest() } else { store.run(&name) })?;
     run.ok_or_else(|| match name.as_str() {
@@ -186,16 +209,20 @@ fn found(api: &Api, name: Name) -> Result<RunRecord, Problem> {
     })
 }
 
-fn named(name: Name) -> Result<String, Problem> {
+pub(super) fn named(name: Name) -> Result<String, Problem> {
     name.map(|Path(name)| name).map_err(|e| Problem::bad(e.body_text()))
 }
 
-fn asked<T>(query: Asked<T>) -> Result<T, Problem> {
+pub(super) fn asked<T>(query: Asked<T>) -> Result<T, Problem> {
     query.map(|Query(query)| query).map_err(|e| Problem::bad(e.body_text()))
 }
 
 fn limit(wanted: Option<usize>) -> Result<usize, Problem> {
-    let (default, max) = LIMIT;
+    within(wanted, LIMIT)
+}
+
+/// Returns how many entries are wanted, of a default and a bound.
+pub(super) fn within(wanted: Option<usize>, (default, max): (usize, usize)) -> Result<usize, Problem> {
     match wanted.unwrap_or(default) {
         wanted if (1..=max).contains(&wanted) => Ok(wanted),
         _ => Err(Problem::bad(format!("limit must be 1 to {max}"))),

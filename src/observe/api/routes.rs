@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Problem;
-use super::{ApiState, command, read, stream};
+use super::{ApiState, command, measures, read, stream};
 use crate::model::incident::Severity;
 use crate::model::status::Status;
 use crate::observe::metrics::Scrape;
@@ -41,12 +41,18 @@ pub const ROUTES: &[Route] = &[
     Route { method: "get", path: "/v1/runs", make: || get(read::runs) },
     Route { method: "get", path: "/v1/runs/{run}", make: || get(read::run) },
     Route { method: "get", path: "/v1/runs/{run}/cycles", make: || get(read::cycles) },
+    Route { method: "get", path: "/v1/runs/{run}/measures", make: || get(measures::measures) },
+    Route { method: "get", path: "/v1/runs/{run}/receipt", make: || get(measures::receipt) },
     Route { method: "get", path: "/v1/runs/{run}/report", make: || get(read::report) },
     Route { method: "get", path: "/v1/incidents", make: || get(read::incidents) },
     Route { method: "get", path: "/v1/incidents/{id}", make: || get(read::incident) },
     Route { method: "get", path: "/v1/outbox", make: || get(read::outbox) },
     Route { method: "get", path: "/v1/schedules", make: || get(read::schedules) },
+    Route { method: "get", path: "/v1/series", make: || get(measures::names) },
+    Route { method: "get", path: "/v1/series/{name}", make: || get(measures::series) },
     Route { method: "get", path: "/v1/events", make: || get(stream::events) },
+    Route { method: "get", path: "/v1/baseline", make: || get(read::baseline) },
+    Route { method: "post", path: "/v1/baseline", make: || post(command::baseline) },
     Route { method: "post", path: "/v1/pause", make: || post(command::pause) },
     Route { method: "post", path: "/v1/resume", make: || post(command::resume) },
     Route { method: "post", path: "/v1/trigger", make: || post(command::trigger) },

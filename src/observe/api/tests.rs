@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::ApiConfig;
+use crate::model::measure::CycleMeasures;
 use crate::model::record::Snapshot;
 use crate::observe::report::sample;
 use crate::observe::status::StatusBook;
@@ -56,6 +57,14 @@ fn filled(dir: &std::path::Path) -> (Store, Snapshot) {
     store.begin_run(&snapshot.run).unwrap();
     for cycle in &snapshot.cycles {
         store.finish_cycle(&snapshot.run, cycle, &Default::default()).unwrap();
+    }
+    for cycle in 1..=3 {
+        let mut measures = CycleMeasures { cycle, at_ms: cycle as i64 * 1000, ..CycleMeasures::default() };
+        measures.note("rss.daemon", 1e6, 1);
+        measures.note("odd & \u{e4}?/", cycle as f64, 1);
+        measures.note("rss.target", 2e6, 2);
+        store.record_measures(&snapshot.run.run, &measures).unwrap();
+        store.record_series(cycle as i64 * 1000, &[("rss.daemon", 1e6)]).unwrap();
     }
     (store, snapshot)
 }

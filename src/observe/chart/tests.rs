@@ -14,22 +14,22 @@ const HOUR: i64 = 3_600_000;
 
 fn spec() -> Spec {
     let line = |at: i64| (NOON + at * HOUR / 4, 95.0 + (at % 5) as f64 * 3.0);
+    let errors = |at: i64| (NOON + at * HOUR / 4, if at == 14 { 41.0 } else { 0.0 });
     Spec {
         title: "Duration and errors of cycles".to_owned(),
         zone: Tz::UTC,
+        size: Size::MAIL,
+        span: None,
+        scale: Scale::Zero,
         left: Unit::Seconds,
         right: Unit::Count,
         series: vec![
-            Series {
-                name: "errors".to_owned(),
-                look: Look::Bars,
-                right: true,
-                points: (0..20).map(|at| (NOON + at * HOUR / 4, if at == 14 { 41.0 } else { 0.0 })).collect(),
-            },
-            Series { name: "duration".to_owned(), look: Look::Line, right: false, points: (0..20).map(line).collect() },
-            Series { name: "FAIL".to_owned(), look: Look::Crosses, right: false, points: vec![line(14)] },
+            Series { right: true, ..Series::new("errors", Look::Bars, (0..20).map(errors).collect()) },
+            Series::new("duration", Look::Line, (0..20).map(line).collect()),
+            Series::new("FAIL", Look::Crosses, vec![line(14)]),
         ],
-        marks: vec![Mark { at_ms: NOON + 14 * HOUR / 4, label: "incident 7".to_owned() }],
+        fits: Vec::new(),
+        marks: vec![Mark { at_ms: NOON + 14 * HOUR / 4, kind: MarkKind::Incident, label: "incident 7".to_owned() }],
         shades: vec![Shade {
             from_ms: NOON + 3 * HOUR,
             until_ms: NOON + 3 * HOUR + 600_000,
@@ -46,7 +46,7 @@ fn ink(png: &[u8]) -> usize {
 
 #[test]
 fn a_chart_looks_as_it_did() {
-    insta::assert_snapshot!(line_chart(&spec()).replace("><", ">\n<"));
+    insta::assert_snapshot!(line_chart(&spec(), &PAPER).replace("><", ">\n<"));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn text_is_drawn_with_our_own_font() {
 
 #[test]
 fn a_picture_is_sharp_and_small() {
-    let png = png(&line_chart(&spec())).unwrap();
+    let png = png(&line_chart(&spec(), &PAPER)).unwrap();
     let pixels = Pixmap::decode_png(&png).unwrap();
     assert_eq!((pixels.width(), pixels.height()), (1280, 440));
     assert!(png.len() <= 40_000, "{} bytes", png.len());
@@ -78,7 +78,7 @@ fn a_picture_is_sharp_and_small() {
     blank.series.clear();
     blank.marks.clear();
     blank.shades.clear();
-    assert!(ink(&png) > ink(&super::png(&line_chart(&blank)).unwrap()) + 2_000);
+    assert!(ink(&png) > ink(&super::png(&line_chart(&blank, &PAPER)).unwrap()) + 2_000);
 }
 
 #[test]
@@ -92,11 +92,11 @@ fn values_have_round_ticks_in_their_units() {
     assert_eq!(labels(0.0, Unit::Count), ("", "0 1".to_owned()));
     assert_eq!(labels(107.0, Unit::Seconds), ("s", "0 50 100 150".to_owned()));
     assert_eq!(labels(600.0, Unit::Seconds), ("min", "0 5 10".to_owned()));
-    assert_eq!(labels(0.73, Unit::Seconds), ("s", "0.0 0.2 0.4 0.6 0.8".to_owned()));
+    assert_eq!(labels(0.73, Unit::Seconds), ("ms", "0 200 400 600 800".to_owned()));
     assert_eq!(labels(300.0 * 1_048_576.0, Unit::Bytes), ("MiB", "0 100 200 300".to_owned()));
     assert_eq!(labels(48_000.0, Unit::PerSecond), ("thousand per s", "0 20 40 60".to_owned()));
     for odd in [f64::NAN, f64::INFINITY, -4.0, f64::MAX, f64::MIN_POSITIVE] {
-        for unit in [Unit::Count, Unit::Seconds, Unit::Bytes, Unit::PerSecond] {
+        for unit in [Unit::Count, Unit::Seconds, Unit::Bytes, Unit::PerSecond, Unit::BytesPerSecond, Unit::Share] {
             assert!((2..=7).contains(&Values::up_to(odd, unit).ticks.len()), "{odd} {unit:?}");
         }
     }
@@ -104,16 +104,17 @@ fn values_have_round_ticks_in_their_units() {
 
 #[test]
 fn times_have_round_ticks_in_their_zone() {
-    let labels = |from, until, zone| times(from, until, zone).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+    let labels =
+        |from, until, zone| times((from, until), zone, 7.0).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
     assert_eq!(labels(NOON, NOON + 5 * HOUR, Tz::UTC), ["12:00", "13:00", "14:00", "15:00", "16:00", "17:00"]);
     assert_eq!(labels(NOON, NOON + 2 * HOUR, Tz::Asia__Kolkata), ["17:30", "18:00", "18:30", "19:00", "19:30"]);
     let week = labels(NOON, NOON + 6 * 24 * HOUR, Tz::UTC);
     assert_eq!(week, ["2 Jan", "3 Jan", "4 Jan", "5 Jan", "6 Jan", "7 Jan"]);
     // Berlin has no 02:00–03:00 on 2026-03-29: every tick is round in local time, none comes twice.
-    let change = times(1_774_735_200_000, 1_774_735_200_000 + 12 * HOUR, Europe::Berlin);
+    let change = times((1_774_735_200_000, 1_774_735_200_000 + 12 * HOUR), Europe::Berlin, 7.0);
     assert!(change.windows(2).all(|pair| pair[0].0 < pair[1].0), "{change:?}");
-    assert!(times(i64::MIN, i64::MAX, Tz::UTC).len() < 12);
-    assert!(times(5, 5, Tz::UTC).len() <= 1);
+    assert!(times((i64::MIN, i64::MAX), Tz::UTC, 7.0).len() < 12);
+    assert!(times((5, 5), Tz::UTC, 7.0).len() <= 1);
 }
 
 #[test]
@@ -123,15 +124,16 @@ fn odd_data_and_hostile_names_are_still_a_picture() {
     odd.series[0].name = "\"><image href='file:///etc/passwd'/>\u{1b}".to_owned();
     odd.series[1].points = (0..100_000).map(|at| (NOON + at, f64::from(at as i32) * 1e300)).collect();
     odd.series[2].points = vec![(i64::MIN, -5.0), (i64::MAX, f64::NAN), (0, f64::INFINITY)];
-    odd.marks = (0..500).map(|n| Mark { at_ms: NOON + n, label: "]]>&\u{1}".repeat(50) }).collect();
+    odd.marks =
+        (0..500).map(|n| Mark { at_ms: NOON + n, kind: MarkKind::Incident, label: "]]>&\u{1}".repeat(50) }).collect();
     odd.shades = vec![Shade { from_ms: i64::MAX, until_ms: i64::MIN, label: String::new() }];
-    let svg = line_chart(&odd);
+    let svg = line_chart(&odd, &PAPER);
     assert!(svg.len() < 100_000, "{}", svg.len());
     assert!(!svg.contains("<script") && !svg.contains("<image") && !svg.contains('\u{202e}'));
     png(&svg).unwrap();
     for points in [vec![], vec![(NOON, 1.0)], vec![(NOON, 0.0); 3]] {
         let mut few = spec();
         few.series.iter_mut().for_each(|series| series.points.clone_from(&points));
-        png(&line_chart(&few)).unwrap();
+        png(&line_chart(&few, &PAPER)).unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::described::event_faults;
 use super::*;
 use crate::model::verdict::Verdict;
-use crate::observe::api::client::{AskError, Client};
+use crate::observe::api::client::{AskError, Client, path};
 
 /// Reads a stream until a text has come.
 async fn until(response: &mut reqwest::Response, text: &str) -> String {
@@ -141,6 +141,8 @@ async fn commands_reach_the_daemon_as_they_were_given() {
         ("stop", "{\"now\":true}"),
         ("stop", ""),
         ("reload", "{}"),
+        ("baseline", "{\"run\":\"abc\"}"),
+        ("baseline", ""),
     ] {
         assert_eq!(daemon.ask("post", &format!("/v1/{path}"), body).await.status, 200, "{path} {body}");
     }
@@ -155,6 +157,8 @@ async fn commands_reach_the_daemon_as_they_were_given() {
         Control::Stop { now: true },
         Control::Stop { now: false },
         Control::Reload,
+        Control::Baseline { run: Some("abc".to_owned()) },
+        Control::Baseline { run: None },
     ];
     assert_eq!(*daemon.told.lock().unwrap(), expected);
     let long = format!("{{\"reason\":\"{}\"}}", "x".repeat(201));
@@ -211,6 +215,29 @@ async fn pages_of_cycles_join_without_a_gap() {
     assert_eq!(seen, [1, 2, 3]);
     let past = daemon.ask("get", &format!("/v1/runs/latest/cycles?after={}", u64::MAX), "").await.json();
     assert_eq!(past["cycles"].as_array().unwrap().len(), 0);
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_metrics_join_without_a_gap_whatever_they_are_called() {
+    let daemon = Daemon::start(None);
+    let client = Client::open(&daemon.socket).unwrap();
+    let (mut after, mut seen) = (String::new(), Vec::new());
+    loop {
+        let asked = path(&["v1", "runs", "latest", "measures"], &[("after", &after), ("limit", "1")]);
+        let page: Value = client.get(&asked).await.unwrap();
+        let metrics = page["metrics"].as_array().unwrap();
+        seen.extend(metrics.iter().map(|one| one["metric"].as_str().unwrap().to_owned()));
+        assert_eq!(metrics[0]["points"].as_array().unwrap().len(), 3);
+        let Some(next) = page["next_after"].as_str() else { break };
+        after = next.to_owned();
+    }
+    assert_eq!(seen, ["odd & \u{e4}?/", "rss.daemon", "rss.target"]);
+    assert_eq!(path(&["v1", "series", "a/b ?"], &[]), "/v1/series/a%2Fb%20%3F");
+    let none: Value = client.get(&path(&["v1", "series", "a/b ?"], &[])).await.unwrap();
+    assert_eq!(none, serde_json::json!({ "name": "a/b ?", "points": [] }));
+    let known: Value = client.get("/v1/series/rss.daemon?from_ms=2000").await.unwrap();
+    assert_eq!(known["points"].as_array().unwrap().len(), 2);
     daemon.end().await;
 }
 
