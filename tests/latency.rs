@@ -8,7 +8,7 @@ mod soak;
 use serde_json::Value;
 use soak::{Ended, Soak};
 
-fn soak(rate: Option<f64>) -> Soak {
+fn soak(workload: &'static str) -> Soak {
     Soak {
         databases: 2,
         iterations: 1,
@@ -16,7 +16,7 @@ fn soak(rate: Option<f64>) -> Soak {
         pace: "concurrent",
         plants: vec!["base-latency=200ms"],
         more: "[verify]\nisolation = false".to_owned(),
-        rate,
+        workload,
         ..Soak::default()
     }
 }
@@ -30,9 +30,9 @@ fn latency<'e>(ended: &'e Ended, action: &str) -> &'e Value {
 fn a_slow_answer_counts_in_the_steps_that_it_holds_up_too() {
     // Nine steps, five of them calls of 200 ms (there is nothing to send at first): at 100 a second the last one starts about
     // 0.7 s after its time.
-    let open = soak(Some(100.0)).run();
+    let open = soak("rate = 100.0").run();
     open.assert_code(0);
-    let closed = soak(None).run();
+    let closed = soak("").run();
     closed.assert_code(0);
     for ended in [&open, &closed] {
         assert_eq!(
@@ -49,7 +49,7 @@ fn a_slow_answer_counts_in_the_steps_that_it_holds_up_too() {
 
 #[test]
 fn at_a_rate_that_the_server_holds_nothing_starts_late_and_the_load_takes_its_time() {
-    let ended = Soak { plants: Vec::new(), ..soak(Some(20.0)) }.run();
+    let ended = Soak { plants: Vec::new(), ..soak("rate = 20.0") }.run();
     ended.assert_code(0);
     let load_ms = ended.cycle(1)["load_ms"].as_u64().unwrap();
     assert!(load_ms >= 400, "the ninth step was not meant to start before 0.4 s: {load_ms} ms");

@@ -22,7 +22,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/soakd-trials.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 wrong=0
 
-# Writes a configuration: name, cycles, iterations, and what follows.
+# Writes a configuration: name, cycles, and what follows.
 configuration() {
     cat >"$work/$1.toml" <<TOML
 [run]
@@ -32,14 +32,17 @@ cycles = $2
 state_dir = "$work/$1"
 [workload.sync]
 scale = "custom"
-rows = 40
-iterations = $3
+mode = "contended"
+rows = 100
+iterations = 1
 databases = 4
+contention = 1.0
+offline = 0.0
 [verify]
 isolation = false
 [log]
 level = "error"
-$4
+$3
 TOML
 }
 
@@ -48,7 +51,7 @@ last() { basename "$(ls -td "$work/$1"/reports/*/ | head -n 1)"; }
 
 # Runs a soak with what is planted, as a test bed needs it; the exit code is that of its verdict.
 soak() {
-    local name=$1 plants=(--plant base-latency=60ms --plant wal-pages=50) scale=$2 code=0
+    local name=$1 plants=(--plant base-latency=150ms --plant wal-pages=50) scale=$2 code=0
     shift 2
     while [ $# -gt 0 ]; do plants+=(--plant "$1"); shift; done
     "$soakd" run --plain -c "$work/$name.toml" --testing --time-scale "$scale" "${plants[@]}" \
@@ -60,8 +63,11 @@ note() { printf '%s\n' "$*" >>"$out"; }
 
 # What failed or is inconclusive in the last run of a state directory: lines of criterion, metric and verdict.
 judged() {
-    tr -d ' \n' <"$work/$1/reports/$(last "$1")/report.json" | grep -o '"criterion":"[^"]*","metric":"[^"]*","verdict":"[^"]*"' |
-        sed 's/"criterion":"\([^"]*\)","metric":"\([^"]*\)","verdict":"\([^"]*\)"/\1 of \2: \3/' | grep -v ': pass$' || true
+    awk -F '"' '$2 == "criterion" { criterion = $4 } $2 == "metric" { metric = $4 }
+        $2 == "verdict" && criterion != "" {
+            if ($4 != "" && $4 != "pass") print criterion " of " metric ": " $4
+            criterion = metric = ""
+        }' "$work/$1/reports/$(last "$1")/report.json"
 }
 
 load() { cut -d' ' -f1-3 /proc/loadavg; }
@@ -86,10 +92,10 @@ fault() {
 
 if [ "$healthy" -gt 0 ]; then
     criteria=$'[criteria]\nmemory_slope = "1MiB"\ndescriptors_slope = 1.0\nwal_slope = "128KiB"\np99_drift = 0.05'
-    configuration faults 50 1 "$criteria"
-    fault leak-memory=65536 memory_slope target
-    fault leak-descriptor=10 descriptors_slope target
-    fault slow-later=10@700 p99_drift '\(sent\|received\)'
+    configuration faults 64 "$criteria"
+    fault leak-memory=131072 memory_slope target
+    fault leak-descriptor=5 descriptors_slope target
+    fault slow-later=10@420 p99_drift '\(sent\|received\)'
     fault keep-wal wal_slope target
     for trial in $(seq "$healthy"); do
         rm -rf "$work/faults"
@@ -102,7 +108,7 @@ if [ "$healthy" -gt 0 ]; then
     printf '\n| planted | result | what the report says |\n|---|---|---|\n'
     printf '%s\n' "${found[@]}"
     printf '| nothing | passed %s of %s times | |\n' "$passed" "$healthy"
-    printf '\nEach: 50 cycles, 4 databases, `--time-scale 2880 --plant base-latency=60ms --plant wal-pages=50 --plant PLANT`.\n'
+    printf '\nEach: 64 cycles, 4 databases, `--time-scale 2880 --plant base-latency=150ms --plant wal-pages=50 --plant PLANT`.\n'
 fi
 
 # ---- builds that are compared ----------------------------------------------------------------------------------------------
@@ -114,7 +120,7 @@ compared() {
 }
 
 if [ "$trials" -gt 0 ]; then
-    configuration builds "$compare_cycles" 1 ''
+    configuration builds "$compare_cycles" ''
     same=0 worse=0 seconds=$SECONDS
     for trial in $(seq "$trials"); do
         # Each trial has a directory of its own, so that nothing is learnt from the trials before it.
@@ -134,7 +140,7 @@ if [ "$trials" -gt 0 ]; then
     printf '\n| compared | expected | result | at least |\n|---|---|---|---|\n'
     printf '| two runs of one build | same | %s of %s | %s |\n' "$same" "$trials" "$least"
     printf '| a build that is 10 %% slower | worse | %s of %s | %s |\n' "$worse" "$trials" "$least"
-    printf '\nEach run: %s cycles, 4 databases, `--plant base-latency=60ms`, the slower build with `--plant slow-down=10`; %s s in all.\n' \
+    printf '\nEach run: %s cycles, 4 databases, `--plant base-latency=150ms`, the slower build with `--plant slow-down=10`; %s s in all.\n' \
         "$compare_cycles" "$((SECONDS - seconds))"
     if [ "$same" -lt "$least" ] || [ "$worse" -lt "$least" ]; then wrong=1; fi
 fi

@@ -23,8 +23,8 @@ pub(crate) struct Soak {
     pub(crate) mode: &'static str,
     pub(crate) pace: &'static str,
     pub(crate) rls: bool,
-    /// Steps per second and database.
-    pub(crate) rate: Option<f64>,
+    /// More keys of the workload.
+    pub(crate) workload: &'static str,
     /// More sections and keys of the configuration.
     pub(crate) more: String,
     pub(crate) plants: Vec<&'static str>,
@@ -45,7 +45,7 @@ impl Default for Soak {
             mode: "classic",
             pace: "lockstep",
             rls: true,
-            rate: None,
+            workload: "",
             more: String::new(),
             plants: Vec::new(),
             time_scale: None,
@@ -70,14 +70,13 @@ impl Soak {
     pub(crate) fn run(&self) -> Ended {
         let dir = tempfile::Builder::new().prefix("soakd-test").tempdir().unwrap();
         let state = dir.path().join("state");
-        let Self { seed, cycles, rows, iterations, databases, mode, pace, rls, more, .. } = self;
+        let Self { seed, cycles, rows, iterations, databases, mode, pace, rls, workload, more, .. } = self;
         let per_worker =
             self.databases_per_worker.map_or_else(String::new, |n| format!("databases_per_worker = {n}\n"));
-        let rate = self.rate.map_or_else(String::new, |rate| format!("rate = {rate:?}\n"));
         let config = format!(
             "[run]\nseed = {seed}\ncycles = {cycles}\nstate_dir = {state:?}\n{per_worker}\
              [workload.sync]\nscale = \"custom\"\nrows = {rows}\niterations = {iterations}\ndatabases = {databases}\n\
-             mode = \"{mode}\"\npace = \"{pace}\"\nrls = {rls}\nwait = \"5ms\"\n{rate}[log]\nlevel = \"info\"\nrepeats = \"0s\"\n{more}\n"
+             mode = \"{mode}\"\npace = \"{pace}\"\nrls = {rls}\nwait = \"5ms\"\n{workload}\n[log]\nlevel = \"info\"\nrepeats = \"0s\"\n{more}\n"
         );
         let file = dir.path().join("soakd.toml");
         std::fs::write(&file, config).unwrap();
