@@ -1,7 +1,7 @@
 //! Student's distribution: tails and quantiles, for intervals from few samples.
 
 /// Returns the probability that a value with `df` degrees of freedom lies beyond `t` on either side.
-pub fn two_sided(t: f64, df: f64) -> f64 {
+pub(super) fn two_sided(t: f64, df: f64) -> f64 {
     if t.is_nan() || df.is_nan() || df <= 0.0 {
         return f64::NAN;
     }
@@ -12,7 +12,7 @@ pub fn two_sided(t: f64, df: f64) -> f64 {
 }
 
 /// Returns the `t` that a value with `df` degrees of freedom exceeds with probability `tail`, which is below one half.
-pub fn upper(tail: f64, df: f64) -> f64 {
+pub(super) fn upper(tail: f64, df: f64) -> f64 {
     if !(tail > 0.0 && tail <= 0.5 && df > 0.0) {
         return f64::NAN;
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use redb::WriteTransaction;
 
-use super::latency;
 use super::chain;
+use super::latency;
 use super::runs::{progress, put_progress, put_run};
 use super::steps::{after, put_summaries, summary_in};
 use super::tables::{self, CYCLES, STEPS, THINNED, key};

@@ -2,8 +2,8 @@
 //! what "counted exactly once" means, and knows nothing of how cycles are run or shown. Everything that belongs together is
 //! written in one durable transaction, and no read transaction outlives the call that opened it.
 
-mod chain;
 mod baseline;
+mod chain;
 mod cycles;
 mod desk;
 mod error;

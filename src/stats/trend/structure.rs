@@ -3,7 +3,7 @@
 //! the model, so that no part has to stand in for it.
 
 use super::fit::{Basis, filters};
-use super::noise::{Filter, Noise, kinds};
+use super::noise::{Filter, Noise, WHITE, kinds};
 use super::saw_tooth::{self, Teeth};
 use super::tidy::Points;
 use super::{step, warm_up};
@@ -41,6 +41,8 @@ pub(super) struct Structure {
     pub parts: Vec<Part>,
     /// Whether growth is in the model.
     pub grows: bool,
+    /// The kind of noise that suits best.
+    noise: Noise,
     /// Twice the likelihood of all of it, less the prices of its parts.
     pub score: f64,
     /// Sum of squares below which only rounding is left.
@@ -59,7 +61,8 @@ impl Structure {
 
     /// Returns true if the series is explained as well by something that ends: a warm-up, a few steps, a rhythm.
     pub(super) fn could_have_ended(&self) -> bool {
-        let ended = Self::beside(self.points.clone(), self.teeth.clone(), Some(self.parts.len() + ENDED_MORE));
+        let ended =
+            Self::beside(self.points.clone(), self.teeth.clone(), Some((self.parts.len() + ENDED_MORE, self.noise)));
         ended.score > self.score - GROWTH_PRICE * (self.points.len() as f64).ln()
     }
 
@@ -69,19 +72,21 @@ impl Structure {
         self
     }
 
-    /// Finds the parts beside the teeth; at most so many, if they must do without growth.
-    fn beside(points: Points, teeth: Teeth, without_growth: Option<usize>) -> Self {
+    /// Finds the parts beside the teeth; at most so many and with this noise, if they must do without growth.
+    fn beside(points: Points, teeth: Teeth, without_growth: Option<(usize, Noise)>) -> Self {
         let calm = points.calmed();
         let spread: f64 = calm.iter().map(|value| value * value).sum();
         let parts = if teeth.falls.is_empty() { Vec::new() } else { vec![Part::Teeth] };
-        let search = Search::new(&points);
+        let search = Search::new(&points, without_growth.map(|(_, noise)| noise));
         let floor = spread * 1e-18 + f64::MIN_POSITIVE;
-        let mut found = Self { points, teeth, calm, parts, grows: without_growth.is_none(), score: 0.0, floor };
-        found.add_all(&search, without_growth.unwrap_or(PARTS_MAX));
+        let mut found =
+            Self { points, teeth, calm, parts, grows: without_growth.is_none(), noise: WHITE, score: 0.0, floor };
+        found.add_all(&search, without_growth.map_or(PARTS_MAX, |(most, _)| most));
         found.drop_weak(&search);
         found.parts.sort_by_key(|part| if let Part::Step(at) = part { *at } else { 0 });
         let price: f64 = found.parts.iter().map(|part| found.price(*part)).sum();
-        found.score = 2.0 * found.likelihood(&search, &found.parts).0 - price;
+        let (likelihood, noise) = found.likelihood(&search, &found.parts);
+        (found.score, found.noise) = (2.0 * likelihood - price, search.kinds[noise]);
         found
     }
 
@@ -90,6 +95,8 @@ impl Structure {
     fn price(&self, part: Part) -> f64 {
         let times = match part {
             Part::Teeth => 3.0 + (self.teeth.falls.len() + self.teeth.first_falls.len()) as f64,
+            // Twice the same is a rhythm; once could be anything.
+            Part::Rhythm if self.points.span_h() < 2.0 * DAY_H => 4.0,
             Part::Rhythm | Part::WarmUp(_) => 2.5,
             Part::Step(_) => 3.5,
         };
@@ -193,13 +200,14 @@ impl Structure {
 /// The kinds of noise that the search goes by.
 #[derive(Debug)]
 struct Search {
+    kinds: Vec<Noise>,
     filters: Vec<Filter>,
 }
 
 impl Search {
-    fn new(points: &Points) -> Self {
-        let kinds: Vec<Noise> = kinds(points, true);
-        Self { filters: filters(points, &kinds) }
+    fn new(points: &Points, only: Option<Noise>) -> Self {
+        let kinds = only.map_or_else(|| kinds(points, true), |noise| vec![noise]);
+        Self { filters: filters(points, &kinds), kinds }
     }
 }
 

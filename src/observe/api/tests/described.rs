@@ -154,7 +154,14 @@ async fn every_answer_is_as_described() {
     ] {
         probe(&daemon, route, &path, "", &mut had).await;
     }
-    for route in ["post /v1/pause", "post /v1/resume", "post /v1/trigger", "post /v1/stop", "post /v1/reload", "post /v1/baseline"] {
+    for route in [
+        "post /v1/pause",
+        "post /v1/resume",
+        "post /v1/trigger",
+        "post /v1/stop",
+        "post /v1/reload",
+        "post /v1/baseline",
+    ] {
         let path = route.strip_prefix("post ").unwrap();
         for (mood, body, status) in
             [(DOES, "", 200), (DOES, "{}", 200), (DOES, "{\"odd\":1}", 400), (REFUSES, "{}", 409), (ENDS, "{}", 503)]
