@@ -210,7 +210,8 @@ fn terms(aspect: Aspect, name: &str) -> Terms {
         Aspect::Errors => Terms { margin: 0.1, floor: 0.05, between: 0.02 },
         Aspect::Memory => Terms { margin: 0.1, floor: 1_048_576.0, between: 0.02 },
         Aspect::Storage if unit == Some(Unit::Bytes) => Terms { margin: 0.1, floor: 262_144.0, between: 0.02 },
-        Aspect::Descriptors | Aspect::Storage => Terms { margin: 0.1, floor: 2.0, between: 0.02 },
+        Aspect::Descriptors => Terms { margin: 0.1, floor: 2.0, between: 0.02 },
+        Aspect::Storage => Terms { margin: 0.1, floor: 10.0, between: 0.02 },
     }
 }
 

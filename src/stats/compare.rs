@@ -12,7 +12,7 @@
 //!
 //! Simulated with 20 metrics that share half of their noise, with cold starts, growth and outliers, a margin of 5 %, a
 //! family-wise error of 5 % and an assumed run-to-run deviation of 1.5 %: two runs of one build were the same as a whole in
-//! 97 to 100 % of the pairs, and a build slower by 10 % was worse in 95 to 100 %, where runs really deviate by up to 1 % and
+//! 97 to 100 % of the pairs, and a build slower by 10 % was worse in 93 to 100 %, where runs really deviate by up to 1 % and
 //! have 25 cycles or more with noise of 3 %, 50 with noise of 6 %, 100 with noise of 10 % (autocorrelation up to 0.3). Runs
 //! that deviate by 2 % were called changed in 15 % of the pairs unless that deviation was known.
 

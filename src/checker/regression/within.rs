@@ -21,7 +21,7 @@ pub fn is_due(since: u64) -> bool {
 /// Finds the lasting changes of all metrics that runs are compared by; those without another version only in a whole run.
 pub fn shifts(measures: &Measures, versions: &[VersionSince], whole: bool) -> Vec<SeriesShift> {
     let judged: Vec<(Aspect, &String, &Vec<Measured>)> =
-        measures.iter().filter_map(|(name, points)| Some((Aspect::of(name)?, name, points))).collect();
+        measures.iter().filter_map(|(name, points)| Some((changing(name)?, name, points))).collect();
     let mut all = Vec::new();
     for (aspect, name, measured) in &judged {
         let points: Vec<Point> =
@@ -41,6 +41,11 @@ pub fn shifts(measures: &Measures, versions: &[VersionSince], whole: bool) -> Ve
     all.sort_by(|a, b| (a.cycle, &a.metric).cmp(&(b.cycle, &b.metric)));
     all.truncate(SHIFTS_MAX);
     all
+}
+
+/// Returns the aspect of a metric whose level says something; what is stored grows in steps by nature.
+fn changing(name: &str) -> Option<Aspect> {
+    Aspect::of(name).filter(|aspect| *aspect != Aspect::Storage)
 }
 
 /// Looks at the places where the version changed, each between its neighbours.

@@ -31,13 +31,17 @@ fn short(value: f64) -> String {
 /// Returns a share as a percentage.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
+    if percent >= 1000.0 {
+        // What is beyond says no more than that it is not known.
+        return ">1000 %".to_owned();
+    }
     if percent.abs() < 9.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
 /// Returns a relative shift with its sign.
 pub(crate) fn signed(share: f64) -> String {
     let text = percent(share);
-    if share > 0.0 { format!("+{text}") } else { text }
+    if share > 0.0 && !text.starts_with('>') { format!("+{text}") } else { text }
 }
 
 /// Returns a probability.
@@ -64,7 +68,10 @@ mod tests {
         ] {
             assert_eq!(quantity(metric, value), text);
         }
-        assert_eq!([signed(0.123), signed(-0.0123), signed(0.0)], ["+12 %", "-1.2 %", "0.0 %"]);
+        assert_eq!(
+            [signed(0.123), signed(-0.0123), signed(0.0), signed(30.0)],
+            ["+12 %", "-1.2 %", "0.0 %", ">1000 %"]
+        );
         assert_eq!([p_value(0.0), p_value(0.04)], ["<0.0001", "0.0400"]);
     }
 }
