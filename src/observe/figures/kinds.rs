@@ -98,6 +98,9 @@ fn said(parts: &[(&str, &[Measured])]) -> String {
         let extent = extent(points)?;
         let of = if parts.len() == 1 { String::new() } else { format!("{} ", part(metric)) };
         let v = |n: f64| words::of(metric, n);
+        if extent.least == extent.most {
+            return Some(format!("{of}{} all the time", v(extent.most)));
+        }
         Some(format!(
             "{of}from {} to {}, between {} and {}",
             v(extent.first),
