@@ -74,6 +74,7 @@ fn cycle(no: u64) -> CycleRecord {
         content: "3b1f".to_owned(),
         epoch: 1,
         server: String::new(),
+        checks_digest: String::new(),
         previous: String::new(),
         digest: String::new(),
         verdict: Verdict::Pass,

@@ -28,7 +28,8 @@ fn latency<'e>(ended: &'e Ended, action: &str) -> &'e Value {
 
 #[test]
 fn a_slow_answer_counts_in_the_steps_that_it_holds_up_too() {
-    // Nine steps, six of them calls of 200 ms: at 100 a second the last one starts about 1.1 s after its time.
+    // Nine steps, five of them calls of 200 ms (there is nothing to send at first): at 100 a second the last one starts about
+    // 0.7 s after its time.
     let open = soak(Some(100.0)).run();
     open.assert_code(0);
     let closed = soak(None).run();
@@ -41,9 +42,9 @@ fn a_slow_answer_counts_in_the_steps_that_it_holds_up_too() {
         assert!(latency(ended, "sent")["p50_us"].as_u64().unwrap() >= 200_000, "{}", ended.story());
     }
     let longest = |ended, action| latency(ended, action)["max_us"].as_u64().unwrap();
-    assert!(longest(&open, "received") >= 1_100_000, "{}", open.story());
-    assert!(longest(&open, "updated") >= 700_000, "{}", open.story());
-    assert!(longest(&closed, "updated") < 700_000, "{}", closed.story());
+    assert!(longest(&open, "received") >= 900_000, "{}", open.story());
+    assert!(longest(&open, "updated") >= 500_000, "{}", open.story());
+    assert!(longest(&closed, "updated") < 500_000, "{}", closed.story());
 }
 
 #[test]

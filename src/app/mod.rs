@@ -2,6 +2,7 @@
 
 mod announce;
 mod around;
+mod baseline;
 mod daemon;
 mod planner;
 mod readers;
@@ -29,6 +30,7 @@ use crate::observe::log::LogHandle;
 use crate::observe::log_file::LogFile;
 use crate::store::{Shared, Store};
 use around::Ground;
+pub use baseline::choose_baseline;
 use daemon::Daemon;
 use readers::Feed;
 use reports::Reports;

@@ -1,6 +1,8 @@
 //! One file per command: its arguments, what it prints, and its exit code. Errors meet people here.
 
+pub mod baseline;
 pub mod check;
+pub mod compare;
 pub mod control;
 pub mod daemon;
 pub mod doctor;
@@ -16,6 +18,8 @@ pub mod schedule;
 mod state;
 pub mod status;
 pub mod target;
+pub mod trend;
+pub mod verify;
 pub mod worker;
 
 use crate::app::Refused;

@@ -162,7 +162,6 @@ impl State {
     }
 
     /// Returns what was measured of a run's cycles, by metric; the copies of the last checkpoint do not have it.
-    #[expect(dead_code, reason = "read by comparisons, exports and pages")]
     pub(super) fn measures(&self, run: &str) -> anyhow::Result<BTreeMap<String, Vec<Measured>>> {
         let client = match self {
             Self::File(store) => return Ok(store.measures(run)?),
@@ -211,6 +210,18 @@ impl State {
             let (page, error) = page.map_or_else(|error| (Vec::new(), Some(Err(error))), |page| (page, None));
             page.into_iter().map(Ok).chain(error)
         })
+    }
+
+    /// Returns the run that later ones are compared with.
+    pub(super) fn baseline(&self) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::File(store) => Ok(store.baseline()?),
+            Self::Daemon(client) => {
+                let mut answer: serde_json::Value = wait(client.get("/v1/baseline"))??;
+                Ok(serde_json::from_value(answer["run"].take()).map_err(|e| AskError::Odd(e.to_string()))?)
+            }
+            Self::Copies { .. } => Err(only_the_daemon("the baseline")),
+        }
     }
 
     /// Says on the error output how old the figures are, if they are copies.

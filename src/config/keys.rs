@@ -60,6 +60,10 @@ pub enum Kind {
     Secret,
     /// `"sqlite"`, or a reference to the URL of a PostgreSQL.
     Store,
+    /// A program with its arguments.
+    Command,
+    /// A place in a JSON value: `/build/commit`.
+    Pointer,
     /// SQL statements by the name of the operation.
     Statements,
 }
@@ -127,6 +131,7 @@ pub const OVERRIDES: &[&str] = &[
     "run.stop_on_fail",
     "workload.sync.",
     "verify.",
+    "criteria.",
 ];
 
 /// Longest name of a section that people name themselves.
@@ -273,6 +278,8 @@ impl Kind {
             Self::Paths => "a list of up to 16 paths".into(),
             Self::Secret => SECRET_FORMS.into(),
             Self::Store => format!("\"sqlite\", or {{ postgres = SECRET }} where SECRET is {SECRET_FORMS}"),
+            Self::Command => "a program and its arguments such as [\"cat\", \"/etc/server/version\"]".into(),
+            Self::Pointer => "a place in JSON such as \"/version\" or \"/build/commit\"".into(),
             Self::Statements => format!("SQL texts by operation: {}", OPERATIONS.join(", ")),
         }
     }

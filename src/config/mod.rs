@@ -2,6 +2,7 @@
 //!
 //! One small file per section. Nothing here opens a socket or a database; `soakd check` does that with what is read here.
 
+pub mod criteria;
 pub mod cron;
 pub mod daemon;
 mod effective;
@@ -24,11 +25,13 @@ pub mod target;
 pub mod units;
 pub mod until;
 mod value;
+pub mod version;
 mod walk;
 pub mod zone;
 
 use serde::{Deserialize, Serialize};
 
+pub use criteria::CriteriaConfig;
 pub use daemon::{ApiConfig, LimitsConfig, RetentionConfig};
 pub use flat::{differing, flatten};
 pub use load::Loaded;
@@ -42,6 +45,7 @@ pub use secret::{SecretError, SecretRef};
 pub use sync::{Mode, Pace, Scale, SyncConfig, TableConfig};
 pub use target::{ProviderConfig, ServiceConfig, StoreConfig, TargetConfig};
 pub use units::{Bytes, Span};
+pub use version::VersionConfig;
 
 /// A whole configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,6 +65,8 @@ pub struct Config {
     pub retry: run::RetryConfig,
     #[serde(default)]
     pub verify: run::VerifyConfig,
+    #[serde(default)]
+    pub criteria: CriteriaConfig,
     #[serde(default)]
     pub observe: ObserveConfig,
     #[serde(default)]

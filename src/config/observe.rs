@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::SecretRef;
 use super::units::Span;
+use super::version::VersionConfig;
 
 /// `[observe]`. The embedded target's process, files and PostgreSQL are known; `target_…` is for all others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub struct ObserveConfig {
     pub target_files: Vec<PathBuf>,
     /// The PostgreSQL that the target keeps its rows in.
     pub target_postgres: Option<SecretRef>,
+    /// Who says which version of the server is running.
+    pub version: Option<VersionConfig>,
 }
 
 impl Default for ObserveConfig {
@@ -37,6 +40,7 @@ impl Default for ObserveConfig {
             target_figures: Vec::new(),
             target_files: Vec::new(),
             target_postgres: None,
+            version: None,
         }
     }
 }

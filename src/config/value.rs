@@ -72,7 +72,10 @@ pub(super) fn check(kind: Kind, value: &DeValue<'_>) -> Result<(), String> {
         (Kind::Unit, DeValue::String(text)) => check_unit(text),
         (Kind::Metrics, DeValue::Array(items)) => check_list(items, 0..=16, check_metric),
         (Kind::Paths, DeValue::Array(items)) => check_list(items, 0..=16, check_path),
-        (Kind::Quiet | Kind::Mailboxes | Kind::Metrics | Kind::Paths, DeValue::String(_)) => {
+        (Kind::Command, DeValue::Array(items)) => check_list(items, 1..=64, check_argument),
+        (Kind::Pointer, DeValue::String(text)) if text.starts_with('/') => check_text(text, 256),
+        (Kind::Pointer, DeValue::String(_)) => Err("the text does not begin with a slash".into()),
+        (Kind::Quiet | Kind::Mailboxes | Kind::Metrics | Kind::Paths | Kind::Command, DeValue::String(_)) => {
             Err("a text stands where a list is due; put it in brackets".into())
         }
         (Kind::Choice(choices), DeValue::String(text)) if !choices.contains(&text.as_ref()) => {
@@ -140,6 +143,14 @@ fn check_path(text: &str) -> Result<(), String> {
         "" => Err("the path is empty".into()),
         path if path.len() > 4_096 => Err("the path is too long".into()),
         path if path.chars().any(char::is_control) => Err("the path holds a control character".into()),
+        _ => Ok(()),
+    }
+}
+
+fn check_argument(text: &str) -> Result<(), String> {
+    match text.len() {
+        4_097.. => Err("an argument is too long".into()),
+        _ if text.contains('\0') => Err("an argument holds a NUL".into()),
         _ => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ use super::measure::{self, outside::Outside};
 use super::service::Service;
 use super::setup::{Role, Setup};
 use super::verify;
+use super::version::ServerVersion;
 use super::worker::protocol::{Command, Reply};
 use crate::config::RunConfig;
 use crate::model::finding::{Finding, Kind, Side};
@@ -40,6 +41,8 @@ pub struct Stage {
     pub outside: Arc<tokio::sync::Mutex<Outside>>,
     /// What measuring remembers from cycle to cycle.
     pub memory: tokio::sync::Mutex<measure::Memory>,
+    /// Whoever knows the version of the server.
+    pub server: ServerVersion,
 }
 
 /// How a cycle ended.
@@ -69,6 +72,10 @@ impl Stage {
     pub async fn cycle(&self, run: &mut RunRecord) -> anyhow::Result<CycleEnd> {
         let cycle = run.cycle;
         let started_ms = self.setup.clock.now_ms();
+        let server = self.server.now(&self.service).await;
+        if !server.is_empty() {
+            run.versions.server.clone_from(&server);
+        }
         let commits_before = self.ledger.with(|store| Ok(store.commit_micros()))?;
         self.service.begin_cycle();
         self.crew.begin_cycle();
@@ -116,7 +123,8 @@ impl Stage {
             rows_final: verified.rows.values().sum(),
             content: verified.content,
             epoch: self.epoch.get().map_or(0, |epoch| epoch.epoch),
-            server: self.service.version.clone(),
+            checks_digest: String::new(),
+            server,
             previous: String::new(),
             digest: String::new(),
             verdict: Verdict::worst(verified.checks.iter().filter_map(|c| c.verdict)),
@@ -133,6 +141,7 @@ impl Stage {
             store.finish_cycle(run, &record, &verified.rows)
         })?;
         self.close_cycle(cycle).await?;
+        self.watch_versions(run, &record)?;
         self.ledger.tell(RunEvent::Cycle(Box::new(record.clone())));
         Ok(CycleEnd::Done(Box::new(record)))
     }

@@ -1,11 +1,12 @@
 //! Runs cycles: plans, workers, settling, verification, checkpoints, resume. It knows no reader of its events.
 
+mod baseline;
 pub mod child;
 pub mod control;
 pub mod crew;
+mod criteria;
 pub mod cycle;
 pub mod event;
-pub mod figures;
 pub mod fleet;
 pub mod ledger;
 pub(crate) mod life;
@@ -22,4 +23,5 @@ pub mod selfcare;
 pub mod service;
 pub mod setup;
 pub mod verify;
+pub mod version;
 pub mod worker;

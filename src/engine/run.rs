@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::control::Control;
 use super::crew::{self, Crew};
+use super::criteria;
 use super::cycle::Stage;
 use super::event::RunEvent;
 use super::ledger::Ledger;
@@ -20,6 +21,7 @@ use super::measure::outside::Outside;
 use super::measure::part::{self, Scene};
 use super::service::Service;
 use super::setup::Setup;
+use super::version::ServerVersion;
 use crate::config::{ObserveConfig, RunConfig, differing, flatten};
 use crate::model::record::{Phase, RunRecord, Snapshot, Versions};
 use crate::model::verdict::Verdict;
@@ -106,12 +108,13 @@ pub async fn run(setup: Setup, given: Given) -> anyhow::Result<RunEnd> {
     let closing = CancellationToken::new();
     tokio::spawn(crew::attend(Arc::clone(&crew), Arc::clone(&ledger), signals, closing.clone()));
     let watch = tokio::spawn(Arc::clone(&service).watch(Arc::clone(&ledger), record.run.clone(), closing.clone()));
+    let server = ServerVersion::new(observe.clone());
     let outside = Arc::new(tokio::sync::Mutex::new(Outside::new(observe, setup.store_secret())));
     let (shown, over) = (Arc::clone(&outside), closing.clone());
     tokio::spawn(part::show(Arc::clone(&crew), Arc::clone(&service), shown, scene, over));
 
     let (epoch, memory) = (std::sync::OnceLock::new(), tokio::sync::Mutex::default());
-    let stage = Stage { setup, plan, ledger, service, crew, control, course, epoch, outside, memory };
+    let stage = Stage { setup, plan, ledger, service, crew, control, course, epoch, outside, memory, server };
     let life = Life { stage: &stage, started: Instant::now(), observed_before: record.observed_ms };
     let outcome = life.live(&mut record, resumed).await;
     closing.cancel();
@@ -185,6 +188,7 @@ fn open_run(
     }
     let seed = setup.config.run.seed.unwrap_or_else(|| rand::rng().random_range(1..=u64::from(u32::MAX)));
     let plan = setup.plan(seed);
+    let fixed = criteria::fix(setup, now_ms);
     let record = RunRecord {
         run: Uuid::now_v7().to_string(),
         name: setup.config.run.name.clone(),
@@ -198,10 +202,11 @@ fn open_run(
         cycle: 1,
         phase: Phase::Load,
         observed_ms: 0,
-        criteria: String::new(),
+        criteria: fixed.hash(),
         verdict: None,
         ended_because: None,
     };
     store.begin_run(&record)?;
+    criteria::keep(store, &record.run, &fixed)?;
     Ok((record, false))
 }

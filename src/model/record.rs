@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::ids::{DbNo, UserNo};
-use super::judgement::{BaselineComparison, Judgement, LatencySummary};
+use super::judgement::{BaselineComparison, Changes, Judgement, LatencySummary};
 use super::step::StepReport;
 use super::verdict::{CheckResult, Verdict};
 
@@ -216,6 +216,9 @@ pub struct CycleRecord {
     pub server: String,
     pub verdict: Verdict,
     pub checks: Vec<CheckResult>,
+    /// Digest over all checks as they were when the cycle was closed; older cycles keep only those that did not pass.
+    #[serde(default)]
+    pub checks_digest: String,
     /// Digest of the cycle before, and of this one with that in it; empty until the cycle is closed.
     #[serde(default)]
     pub previous: String,
@@ -356,6 +359,12 @@ pub struct Snapshot {
     /// How the run compares with the baseline, if there is one.
     #[serde(default)]
     pub baseline: Option<BaselineComparison>,
+    /// Digest of the last line of the run's receipt; empty for a run of an older soakd.
+    #[serde(default)]
+    pub receipt: String,
+    /// Versions of the server, and what changed within the run.
+    #[serde(default)]
+    pub changes: Changes,
 }
 
 /// Format number of the state file's records and of the JSON report.

@@ -27,6 +27,10 @@ pub enum Control {
     },
     /// Reads the configuration again.
     Reload,
+    /// Later runs are compared with this one; or with none.
+    Baseline {
+        run: Option<String>,
+    },
 }
 
 /// What the daemon does.

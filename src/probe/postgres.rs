@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
 /// Time that one reading may take, connecting included.
@@ -10,21 +11,25 @@ pub const DEADLINE: Duration = Duration::from_secs(3);
 /// What soakd's own connection is called.
 const NAME: &str = "soakd observe";
 
-const SESSION: &str = "SET default_transaction_read_only = on; SET statement_timeout = '2s'; SET lock_timeout = '1s'";
+const SESSION: &str =
+    "SET default_transaction_read_only = on; SET statement_timeout = '2s'; SET lock_timeout = '200ms'";
 
-/// Dead rows are estimated from the server's statistics: reading the tables for them would cost more than it is worth.
 const FIGURES: &str = "
 SELECT
   (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())::bigint,
   (SELECT count(*) FROM pg_locks WHERE database = own.oid AND pid IS DISTINCT FROM pg_backend_pid())::bigint,
   (SELECT count(*) FROM pg_locks WHERE database = own.oid AND NOT granted)::bigint,
   (SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables)::bigint,
-  (SELECT coalesce(sum(coalesce(pg_relation_size(relid), 0) * (n_dead_tup::float8 / greatest(n_live_tup + n_dead_tup, 1))), 0)
-     FROM pg_stat_user_tables)::float8,
   pg_database_size(own.oid)::bigint,
   extract(epoch FROM pg_postmaster_start_time())::bigint,
   has_function_privilege('pg_ls_waldir()', 'execute') AND has_function_privilege('pg_ls_tmpdir()', 'execute')
 FROM pg_database AS own WHERE own.datname = current_database()";
+
+/// Estimated from the server's statistics: reading the tables would cost more than it is worth. The size of a table that somebody
+/// has locked cannot be had, so that this is asked for by itself.
+const DEAD_BYTES: &str = "
+SELECT coalesce(sum(coalesce(pg_relation_size(relid), 0) * (n_dead_tup::float8 / greatest(n_live_tup + n_dead_tup, 1))), 0)::float8
+FROM pg_stat_user_tables";
 
 const DIRECTORIES: &str = "SELECT (SELECT coalesce(sum(size), 0) FROM pg_ls_waldir())::bigint, \
      (SELECT coalesce(sum(size), 0) FROM pg_ls_tmpdir())::bigint";
@@ -39,8 +44,8 @@ pub struct Figures {
     /// Those that are awaited.
     pub waiting: i64,
     pub dead_rows: i64,
-    /// What the dead rows take, estimated.
-    pub dead_bytes: f64,
+    /// What the dead rows take, estimated; unknown while a table is locked.
+    pub dead_bytes: Option<f64>,
     pub database_bytes: i64,
     /// When the server was started, in seconds since 1970.
     pub started_s: i64,
@@ -114,7 +119,12 @@ async fn connect(config: &tokio_postgres::Config) -> Result<Client, PostgresErro
 
 async fn ask(client: &Client) -> Result<Figures, PostgresError> {
     let row = client.query_one(FIGURES, &[]).await?;
-    let may_list: bool = row.try_get(7)?;
+    let dead_bytes = match client.query_one(DEAD_BYTES, &[]).await {
+        Ok(row) => Some(row.try_get(0)?),
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => None,
+        Err(other) => return Err(other.into()),
+    };
+    let may_list: bool = row.try_get(6)?;
     let server_bytes = if may_list {
         let row = client.query_one(DIRECTORIES, &[]).await?;
         Some((row.try_get(0)?, row.try_get(1)?))
@@ -126,9 +136,9 @@ async fn ask(client: &Client) -> Result<Figures, PostgresError> {
         locks: row.try_get(1)?,
         waiting: row.try_get(2)?,
         dead_rows: row.try_get(3)?,
-        dead_bytes: row.try_get(4)?,
-        database_bytes: row.try_get(5)?,
-        started_s: row.try_get(6)?,
+        dead_bytes,
+        database_bytes: row.try_get(4)?,
+        started_s: row.try_get(5)?,
         server_bytes,
     })
 }

@@ -86,15 +86,17 @@ pub struct Recipe {
     pub hours: f64,
     pub sampling: Sampling,
     pub noise_mb: f64,
-    /// Times that a finished series is cut by a restart: a gap of 1 to 10 minutes, another level, a new epoch.
+    /// Times that a finished series is cut by a restart: a gap of 1 to 10 minutes.
     pub cuts: u32,
+    /// Whether it is the process itself that is restarted, with a new epoch and a level of its own, or only who looks at it.
+    pub lives: bool,
     pub seed: u64,
 }
 
 impl Recipe {
     /// Returns the recipe of a quiet series with the usual noise.
     pub fn quiet(shape: Shape, leak_mb_per_h: f64, hours: f64, seed: u64) -> Self {
-        Self { shape, leak_mb_per_h, hours, sampling: Sampling::Quiet, noise_mb: NOISE_MB, cuts: 0, seed }
+        Self { shape, leak_mb_per_h, hours, sampling: Sampling::Quiet, noise_mb: NOISE_MB, cuts: 0, lives: false, seed }
     }
 }
 
@@ -228,7 +230,7 @@ fn restarts(recipe: &Recipe, at_h: &[f64], rng: &mut impl Rng) -> Vec<(f64, u32)
     at_h.iter().map(of).collect()
 }
 
-/// Cuts a series by restarts: what falls into the gaps is lost, and each life gets a level of its own.
+/// Cuts a series by restarts: what falls into the gaps is lost, and each life of a process gets a level of its own.
 fn cut(whole: Vec<Sample>, recipe: &Recipe, rng: &mut impl Rng) -> Vec<Sample> {
     let mut gaps: Vec<(i64, i64)> = (0..recipe.cuts)
         .map(|_| {
@@ -240,6 +242,9 @@ fn cut(whole: Vec<Sample>, recipe: &Recipe, rng: &mut impl Rng) -> Vec<Sample> {
     let levels: Vec<f64> = (0..=recipe.cuts).map(|_| 1.5 * normal(rng)).collect();
     let outside = |sample: &Sample| !gaps.iter().any(|(from, until)| (*from..*until).contains(&sample.at_ms));
     let renew = |sample: Sample| {
+        if !recipe.lives {
+            return sample;
+        }
         let life = gaps.partition_point(|(from, _)| *from <= sample.at_ms);
         // Lives of the shape itself stay lives.
         let epoch = sample.epoch * (recipe.cuts + 1) + life as u32;

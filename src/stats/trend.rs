@@ -6,7 +6,7 @@
 mod explain;
 mod fit;
 mod noise;
-mod quantile;
+pub(crate) mod quantile;
 pub mod rank;
 mod saw_tooth;
 mod step;
@@ -98,3 +98,6 @@ pub struct Trend {
 pub fn examine(samples: &[Sample], limits: &Limits) -> Trend {
     verdict::examine(samples, limits)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use redb::WriteTransaction;
 
+use super::chain;
 use super::latency;
 use super::runs::{progress, put_progress, put_run};
 use super::steps::{after, put_summaries, summary_in};
@@ -19,8 +20,8 @@ const THIN_CHECKS: usize = 3;
 const THIN_CHARS: usize = 120;
 
 impl Store {
-    /// Closes a cycle in one transaction: its record, the run's position, the databases' rows, and what it means for incidents.
-    /// A cycle that is closed already is not counted again.
+    /// Closes a cycle in one transaction: its record, behind the cycle before in the run's receipt, the run's position, the
+    /// databases' rows, and what it means for incidents. A cycle that is closed already is not counted again.
     pub fn finish_cycle(
         &mut self,
         run: &RunRecord,
@@ -38,7 +39,8 @@ impl Store {
                 summary_in(txn, &run.run, &mut touched, *db)?.rows_final = *rows;
             }
             put_summaries(txn, &run.run, &touched)?;
-            tables::put(&mut txn.open_table(CYCLES)?, CYCLES, &key(&run.run, &[cycle.cycle]), cycle)?;
+            let linked = chain::linked(&mut progress, cycle);
+            tables::put(&mut txn.open_table(CYCLES)?, CYCLES, &key(&run.run, &[cycle.cycle]), &linked)?;
             progress.last_closed = cycle.cycle;
             progress.cycles_done += 1;
             *progress.cycles_by_verdict.entry(cycle.verdict).or_default() += 1;

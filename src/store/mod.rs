@@ -2,10 +2,13 @@
 //! what "counted exactly once" means, and knows nothing of how cycles are run or shown. Everything that belongs together is
 //! written in one durable transaction, and no read transaction outlives the call that opened it.
 
+mod baseline;
+mod chain;
 mod cycles;
 mod desk;
 mod error;
 mod incidents;
+mod judgement;
 mod latency;
 mod measures;
 mod open;
@@ -90,6 +93,8 @@ struct Progress {
     finding_groups: u64,
     findings_ungrouped: u64,
     outages_dropped: u64,
+    /// Digest of the last line of the receipt; empty for a run of an older soakd, whose cycles are not chained.
+    head: String,
 }
 
 impl Store {

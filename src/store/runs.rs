@@ -2,6 +2,7 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
+use super::chain;
 use super::tables::{self, BLOBS, EPOCHS, PROGRESS, RUNS, checked, key, named};
 use super::{BLOB_BYTES_MAX, EPOCHS_MAX, Progress, Store, StoreError};
 use crate::model::message::Subject;
@@ -17,7 +18,8 @@ impl Store {
                 return Err(StoreError::RunExists { run: run.run.clone() });
             }
             tables::put(&mut runs, RUNS, &id, run)?;
-            tables::put(&mut txn.open_table(PROGRESS)?, PROGRESS, &id, &Progress::default())
+            let progress = chain::begun(txn, run)?;
+            tables::put(&mut txn.open_table(PROGRESS)?, PROGRESS, &id, &progress)
         })
     }
 
@@ -26,12 +28,17 @@ impl Store {
         self.write(|txn| put_run(txn, run))
     }
 
-    /// Closes a run, and queues its summary: its record must say when and why it ended. A run's end resolves no incident.
+    /// Closes a run and its receipt, and queues its summary: its record must say when and why it ended, and its criteria must
+    /// be judged. A run's end resolves no incident.
     pub fn end_run(&mut self, run: &RunRecord) -> Result<(), StoreError> {
+        let judgement = self.snapshot(&run.run)?.and_then(|snapshot| snapshot.judgement);
         self.write_told(|txn, desk| {
             let before: Option<RunRecord> = tables::get(&txn.open_table(RUNS)?, RUNS, &key(&run.run, &[]))?;
             put_run(txn, run)?;
             let ended_before = before.is_some_and(|before| before.ended_ms.is_some());
+            if !ended_before && run.ended_ms.is_some() {
+                chain::ended(txn, run, judgement.as_ref())?;
+            }
             if desk.policy.summary && !ended_before {
                 desk.queue(txn, Subject::Summary { run: run.run.clone(), ended: true }, Some(&run.run), 0)?;
             }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::ReadTransaction;
+use serde::de::DeserializeOwned;
 
+use super::baseline::{CHANGES, COMPARISON};
 use super::latency;
-use super::tables::{self, CYCLES, DATABASES, EPOCHS, FINDINGS, LOGS, OUTAGES, PROGRESS, RUNS, end, key};
+use super::tables::{self, BLOBS, CYCLES, DATABASES, EPOCHS, FINDINGS, LOGS, OUTAGES, PROGRESS, RUNS, end, key, named};
 use super::{CYCLES_SHOWN, Progress, Store, StoreError};
 use crate::model::ids::DbNo;
 use crate::model::record::{CycleRecord, FORMAT, FindingGroup, LogTail, RunRecord, Snapshot};
@@ -36,14 +38,21 @@ impl Store {
                 totals: progress.totals,
                 cycles_done: progress.cycles_done,
                 cycles_by_verdict: progress.cycles_by_verdict,
-                judgement: None,
+                judgement: super::judgement::last(txn, run)?,
                 latency: latency::of_run(txn, run)?,
-                baseline: None,
+                receipt: progress.head,
+                baseline: kept(txn, run, COMPARISON)?,
+                changes: kept(txn, run, CHANGES)?.unwrap_or_default(),
                 findings_ungrouped: progress.findings_ungrouped,
                 outages_dropped: progress.outages_dropped,
             }))
         })
     }
+}
+
+/// Returns a small value that is kept of a run under a name.
+fn kept<T: DeserializeOwned>(txn: &ReadTransaction, run: &str, name: &str) -> Result<Option<T>, StoreError> {
+    tables::get(&txn.open_table(BLOBS)?, BLOBS, &named(run, name))
 }
 
 /// Returns the first cycles without a pass and the last ones, in order, each once.

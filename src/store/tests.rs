@@ -2,6 +2,7 @@
 
 mod bad_files;
 mod bounds;
+mod chain;
 mod commit;
 mod counting;
 mod crash;
@@ -119,6 +120,7 @@ pub(crate) fn a_cycle(cycle: u64, verdict: Verdict) -> CycleRecord {
         content: "9f86d081884c7d659a2feaa0c55ad015".to_owned(),
         epoch: 1,
         server: String::new(),
+        checks_digest: String::new(),
         previous: String::new(),
         digest: String::new(),
         verdict,

@@ -41,6 +41,7 @@ impl Rules<'_> {
 
     /// Checks that a target is looked for in one place, and only if soakd does not run it itself.
     fn observe(&mut self, config: &Config) {
+        self.version();
         let observe = &config.observe;
         if let TargetConfig::Embedded(_) = config.target {
             for (name, given) in [
@@ -73,6 +74,34 @@ impl Rules<'_> {
                 "observe.target_figures",
                 "there is no address to take them from",
                 "target_metrics with the address of the target's metrics",
+            );
+        }
+    }
+
+    /// Checks that one way to the version is given.
+    fn version(&mut self) {
+        const WAYS: &str = "one of header, endpoint, command and label";
+        let section = "observe.version";
+        if !self.has(section) {
+            return;
+        }
+        let has = |rules: &Self, name: &str| rules.has(&format!("{section}.{name}"));
+        let given: Vec<&str> =
+            ["header", "endpoint", "command", "label"].into_iter().filter(|name| has(self, name)).collect();
+        match given.as_slice() {
+            [] => self.report(section, "the section does not say where the version is from", WAYS),
+            [_] => {}
+            [first, others @ ..] => {
+                for other in others {
+                    self.report(&format!("{section}.{other}"), format!("{first} says already where it is from"), WAYS);
+                }
+            }
+        }
+        if has(self, "pointer") && !given.contains(&"endpoint") {
+            self.report(
+                &format!("{section}.pointer"),
+                "only the answer of an endpoint is JSON",
+                "pointer with endpoint",
             );
         }
     }

@@ -5,6 +5,7 @@
 pub mod figures;
 pub mod outside;
 pub mod part;
+pub mod performance;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::probe::process::{self, Reading};
 use figures::Rates;
 use outside::{Figure, Reader};
 use part::Part;
+use performance::Work;
 
 /// The life of what outlives processes: files, rows, counts since the start of the run.
 pub const LASTING: u32 = 1;
@@ -65,7 +67,18 @@ pub async fn gather(stage: &Stage, record: &CycleRecord) -> CycleMeasures {
         // The next commit tells of a state file that cannot be read.
         Err(error) => tracing::error!("the counters cannot be read: {error}"),
     }
+    note_performance(&mut measures, stage, record);
     measures
+}
+
+/// Notes how quickly the cycle did its work.
+fn note_performance(measures: &mut CycleMeasures, stage: &Stage, record: &CycleRecord) {
+    let (rows, retries) = stage.ledger.cycle_work();
+    let resumed = stage.epoch.get().is_some_and(|epoch| epoch.epoch > 1 && epoch.cycle == record.cycle);
+    match stage.ledger.with(|store| store.cycle_latency(stage.ledger.run(), record.cycle)) {
+        Ok(latency) => performance::note(record, &latency, Work { rows, retries, resumed }, measures),
+        Err(error) => tracing::error!("the latencies of the cycle cannot be read: {error}"),
+    }
 }
 
 /// Notes the rows, tombstones and metadata of the server and of the local databases, where they can be counted.

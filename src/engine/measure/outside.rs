@@ -2,7 +2,7 @@
 //! process of a target that soakd does not run. Whatever is configured and cannot be read is missing, with its reason.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
@@ -32,6 +32,8 @@ const KNOWN: &[(&str, &str, Option<(&str, &str)>)] = &[
 /// When the process was started: what tells one life from the next.
 const STARTED: &str = "process_start_time_seconds";
 const PART: &str = "target";
+/// How often systemd is asked for the process of a unit that has none.
+const UNIT_EVERY: Duration = Duration::from_secs(10);
 
 /// For whom counters are turned into rates: each asks in its own rhythm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +69,7 @@ pub struct Outside {
     postgres: Option<Postgres>,
     /// The unit's process, until it is gone.
     unit_pid: Option<u32>,
+    unit_asked: Option<Instant>,
     counters: BTreeMap<(Reader, String), Counted>,
     missing: Missing,
 }
@@ -81,6 +84,7 @@ impl Outside {
             scraper: None,
             postgres: None,
             unit_pid: None,
+            unit_asked: None,
             counters: BTreeMap::new(),
             missing: Missing::default(),
         }
@@ -95,15 +99,22 @@ impl Outside {
                 self.missing.take("observe.target_pid", there)
             }
             (None, Some(unit)) => {
-                if !self.unit_pid.is_some_and(lives) {
+                let asked = self.unit_asked.is_some_and(|at| at.elapsed() < UNIT_EVERY);
+                if !self.unit_pid.is_some_and(lives) && !asked {
+                    self.unit_asked = Some(Instant::now());
                     self.unit_pid = self.missing.take("observe.target_unit", unit::main_pid(unit).await);
                 }
-                self.unit_pid
+                self.unit_pid.filter(|pid| lives(*pid))
             }
             (None, None) => None,
         };
         let part = Part { name: PART.into(), pid, databases: config.target_files };
         (part.pid.is_some() || !part.databases.is_empty()).then_some(part)
+    }
+
+    /// Returns what is configured and could not be read when it was tried last, with the reasons.
+    pub fn missing(&self) -> &BTreeMap<String, String> {
+        self.missing.all()
     }
 
     /// Asks every source that is configured; `local` if the target's process is read on this machine, which is then surer than
@@ -121,7 +132,9 @@ impl Outside {
         if let Some(mut postgres) = self.postgres.take() {
             let read = postgres.read().await;
             self.postgres = Some(postgres);
-            if let Some(read) = self.missing.take("PostgreSQL of the target", read) {
+            if let Some(read) = self.missing.take("observe.target_postgres", read) {
+                let dead = read.dead_bytes.ok_or("a table is locked, so that its size cannot be had");
+                self.missing.take("bytes of dead rows of PostgreSQL", dead);
                 figures.extend(of_postgres(&read));
             }
         }
@@ -141,8 +154,8 @@ impl Outside {
             let address = secret.resolve().map_err(|error| error.to_string())?;
             Postgres::new(address.expose_secret()).map_err(|error| error.to_string())
         });
-        self.postgres = self.missing.take("PostgreSQL of the target", postgres.transpose()).flatten();
-        self.unit_pid = None;
+        self.postgres = self.missing.take("observe.target_postgres", postgres.transpose()).flatten();
+        (self.unit_pid, self.unit_asked) = (None, None);
         self.made_from = Some(config);
     }
 
@@ -196,7 +209,9 @@ fn of_postgres(read: &postgres::Figures) -> Vec<Figure> {
     add("pg_waits", read.waiting as f64, life);
     // A server that crashed has forgotten its statistics.
     add("pg_dead", read.dead_rows as f64, life);
-    add("pg_bloat", read.dead_bytes, life);
+    if let Some(bytes) = read.dead_bytes {
+        add("pg_bloat", bytes, life);
+    }
     add("pg_db", read.database_bytes as f64, LASTING);
     if let Some((wal, temp)) = read.server_bytes {
         add("wal", wal as f64, LASTING);
@@ -280,7 +295,7 @@ mod tests {
     async fn a_process_that_is_not_there_is_missing_and_not_zero() {
         let mut nobody = outside(ObserveConfig { target_pid: Some(u32::MAX), ..Default::default() });
         assert_eq!(nobody.part().await, None);
-        assert!(nobody.missing.all()["observe.target_pid"].contains("no process"));
+        assert!(nobody.missing()["observe.target_pid"].contains("no process"));
         let mut own = outside(ObserveConfig { target_pid: Some(std::process::id()), ..Default::default() });
         let part = own.part().await.expect("a part");
         assert_eq!((part.name.as_str(), part.pid), ("target", Some(std::process::id())));
@@ -296,12 +311,12 @@ mod tests {
         let (tell, config) = watch::channel(ObserveConfig { target_metrics: Some(silent), ..Default::default() });
         let mut outside = Outside::new(config, None);
         assert_eq!(outside.figures(Reader::Series, false).await, []);
-        assert!(outside.missing.all()["observe.target_metrics"].contains("refused"));
+        assert!(outside.missing()["observe.target_metrics"].contains("refused"));
         let router = axum::Router::new().route("/metrics", axum::routing::get(|| async { "process_open_fds 12\n" }));
         tokio::spawn(async move { axum::serve(listener, router).await });
         tell.send_modify(|config| config.target_metrics = Some(address));
         let figures = outside.figures(Reader::Series, false).await;
         assert_eq!(told(&figures), [("fds.target", 12.0, LASTING)]);
-        assert!(outside.missing.all().is_empty());
+        assert!(outside.missing().is_empty());
     }
 }

@@ -103,7 +103,8 @@ pub struct Sampler<M> {
     rates: Rates,
     state_dir_bytes: u64,
     slow_at: Option<Instant>,
-    files_at: Option<Instant>,
+    /// When the databases of each part were looked at last.
+    files_at: BTreeMap<String, Instant>,
     /// The newest figures from outside that were taken over.
     outside: u64,
     /// What was measured last, by metric, of the parts that there are.
@@ -120,7 +121,7 @@ impl<M: Machine> Sampler<M> {
             rates: Rates::default(),
             state_dir_bytes: 0,
             slow_at: None,
-            files_at: None,
+            files_at: BTreeMap::new(),
             outside: 0,
             latest: BTreeMap::new(),
             clocks: None,
@@ -129,8 +130,9 @@ impl<M: Machine> Sampler<M> {
 
     /// Looks at the daemon and at the other parts; parts that are gone are left out.
     pub fn look(&mut self, scene: &Scene, now_ms: i64, stop: &dyn Fn() -> bool) -> Look {
-        let (slow, with_files) = (due(&mut self.slow_at, SLOW_EVERY), due(&mut self.files_at, FILES_EVERY));
+        let slow = self.slow_at.is_none_or(|at| at.elapsed() >= SLOW_EVERY);
         if slow {
+            self.slow_at = Some(Instant::now());
             self.state_dir_bytes = self.machine.state_dir(stop).unwrap_or(self.state_dir_bytes);
         }
         let mut health = Health { at_ms: now_ms, ..Health::default() };
@@ -138,14 +140,14 @@ impl<M: Machine> Sampler<M> {
         let daemon = Part::daemon();
         for (index, part) in std::iter::once(&daemon).chain(&scene.parts).enumerate() {
             let (reading, mut kinds) = self.process(part, slow);
-            let with_files = with_files && !part.databases.is_empty() && figures::is_kept(index, "db");
-            if with_files && let Some(sizes) = self.machine.files(part) {
-                kinds.extend(figures::of_files(&sizes, reading.as_ref()));
+            if !part.databases.is_empty() && figures::is_kept(index, "db") {
+                kinds.extend(self.files(part, reading.as_ref()));
             }
             health.parts.extend(reading.map(|reading| reading.usage));
             kinds.retain(|(kind, _)| figures::is_kept(index, kind));
             figures.extend(kinds.into_iter().map(|(kind, value)| (format!("{kind}.{}", part.name), value)));
         }
+        self.files_at.retain(|name, _| scene.parts.iter().any(|part| part.name == *name));
         let there = |pid| health.parts.iter().any(|usage| usage.pid == pid);
         self.pss.retain(|pid, _| there(*pid));
         self.rates.keep(there);
@@ -175,6 +177,15 @@ impl<M: Machine> Sampler<M> {
         Look { health, figures, disk_known: free.is_some(), passed }
     }
 
+    /// Returns the figures of a part's databases, unless they were looked at a moment ago.
+    fn files(&mut self, part: &Part, reading: Option<&Reading>) -> figures::Figures {
+        if self.files_at.get(&part.name).is_some_and(|at| at.elapsed() < FILES_EVERY) {
+            return Vec::new();
+        }
+        self.files_at.insert(part.name.clone(), Instant::now());
+        self.machine.files(part).map_or_else(Vec::new, |sizes| figures::of_files(&sizes, reading))
+    }
+
     /// Reads a part's process, if it has one and that is there, and returns its figures beside.
     fn process(&mut self, part: &Part, slow: bool) -> (Option<Reading>, figures::Figures) {
         let Some(pid) = part.pid else { return (None, Vec::new()) };
@@ -188,13 +199,4 @@ impl<M: Machine> Sampler<M> {
         reading.usage.pss_bytes = self.pss.get(&pid).copied().unwrap_or(reading.usage.pss_bytes);
         (Some(reading), kinds)
     }
-}
-
-/// Returns true, and notes the time, when something was not done for that long.
-fn due(last: &mut Option<Instant>, every: Duration) -> bool {
-    let due = last.is_none_or(|at| at.elapsed() >= every);
-    if due {
-        *last = Some(Instant::now());
-    }
-    due
 }

@@ -59,7 +59,8 @@ pub struct Wires {
 pub async fn watch<M: Machine>(wires: Wires, machine: M, stop: CancellationToken) {
     let mut sampler = Sampler::new(machine);
     let mut own = Own::new(limits(&wires.limits.borrow()));
-    let (mut batch, mut judged_at, mut passed) = (Batch::new(), None::<Instant>, Passed::default());
+    let (mut batch, mut passed) = (Batch::new(), Passed::default());
+    let (mut sampled_at, mut judged_at) = (None, None);
     loop {
         let begun = Instant::now();
         let scene = (wires.scene)();
@@ -78,20 +79,26 @@ pub async fn watch<M: Machine>(wires: Wires, machine: M, stop: CancellationToken
                 return;
             }
         };
-        let moment = Moment { at_ms: now_ms, values: std::mem::take(&mut look.figures) };
-        if let Some(full) = batch.add(moment) {
-            write(&wires.series, full).await;
+        let (every, judge_every) = (wires.observe.borrow().every.get(), wires.limits.borrow().every.get());
+        let tick = every.min(judge_every);
+        // A look that comes a little early is the one that is due.
+        let due = |last: Option<Instant>, every| last.is_none_or(|at| begun.duration_since(at) + tick / 2 >= every);
+        if due(sampled_at, every) {
+            sampled_at = Some(begun);
+            let moment = Moment { at_ms: now_ms, values: std::mem::take(&mut look.figures) };
+            if let Some(full) = batch.add(moment) {
+                write(&wires.series, full).await;
+            }
         }
         passed = passed.and(look.passed);
-        let (every, judge_every) = (wires.observe.borrow().every.get(), wires.limits.borrow().every.get());
-        if judged_at.is_none_or(|at| begun.saturating_duration_since(at) + every / 2 >= judge_every) {
+        if due(judged_at, judge_every) {
             judged_at = Some(begun);
             own.set_limits(limits(&wires.limits.borrow()));
             look.passed = std::mem::take(&mut passed);
             tell(&wires, &mut own, look);
         }
         tokio::select! {
-            () = tokio::time::sleep(every.min(judge_every).saturating_sub(begun.elapsed())) => {}
+            () = tokio::time::sleep(tick.saturating_sub(begun.elapsed())) => {}
             () = stop.cancelled() => break,
         }
     }

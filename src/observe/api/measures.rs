@@ -1,4 +1,5 @@
-//! Questions about figures: what was measured of a run's cycles, and the series that are sampled freely.
+//! Questions that exports ask: what was measured of a run's cycles, the ends of its receipt, and the series that are sampled
+//! freely.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,12 @@ pub(super) async fn measures(State(api): Ask, name: Name, query: Asked<MeasuresQ
     metrics.truncate(max);
     let next_after = metrics.last().filter(|_| more).map(|last| last.metric.clone());
     large(permit, "application/json", encoded(&Measures { run, metrics, next_after })?)
+}
+
+/// `GET /v1/runs/{run}/receipt`
+pub(super) async fn receipt(State(api): Ask, name: Name) -> Answer {
+    let run = found(&api, name)?.run;
+    json(&api.state.store.with(|store| store.receipt(&run))?)
 }
 
 #[derive(Serialize)]

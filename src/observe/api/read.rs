@@ -38,6 +38,17 @@ pub(super) async fn runs(State(api): Ask) -> Answer {
     large(permit, "application/json", report::runs_json(&runs, api.state.clock.now_ms()))
 }
 
+/// The run that later ones are compared with.
+#[derive(Serialize)]
+struct Baseline {
+    run: Option<String>,
+}
+
+/// `GET /v1/baseline`
+pub(super) async fn baseline(State(api): Ask) -> Answer {
+    json(&Baseline { run: api.state.store.with(|store| store.baseline())? })
+}
+
 /// `GET /v1/runs/{run}`
 pub(super) async fn run(State(api): Ask, name: Name) -> Answer {
     json(&found(&api, name)?)

@@ -48,7 +48,7 @@ pub(super) fn running(page: &mut Page, letter: &Letter, incident: Option<&Incide
         count(scale.databases.into(), "database"),
         count(scale.users.into(), "user"),
     );
-    page.facts([
+    let mut facts = vec![
         ("Run", format!("{} ({})", run.name, run.run)),
         ("Schedule", run.schedule.clone().unwrap_or_else(|| "none, started by hand or continuous".to_owned())),
         ("Started", format!("{}, {}", moment(run.started_ms, letter.zone), ago(run.started_ms, letter.now_ms))),
@@ -59,7 +59,12 @@ pub(super) fn running(page: &mut Page, letter: &Letter, incident: Option<&Incide
         ("Target", format!("{}, {} provider", scale.target, scale.provider)),
         ("Versions", versions(snapshot)),
         ("Machine", letter.host.clone()),
-    ]);
+    ];
+    if !snapshot.receipt.is_empty() {
+        // Kept in a mailbox, it tells whether a receipt was rewritten since then.
+        facts.push(("Receipt", line(&snapshot.receipt, 64)));
+    }
+    page.facts(facts);
 }
 
 pub(super) fn versions(snapshot: &Snapshot) -> String {

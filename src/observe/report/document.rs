@@ -37,6 +37,10 @@ pub(super) struct Table {
 }
 
 impl Document {
+    pub(super) fn title(&mut self, verdict: &str, of: String) {
+        self.blocks.push(Block::Title { verdict: verdict.to_owned(), of });
+    }
+
     pub(super) fn heading(&mut self, text: &str) {
         self.blocks.push(Block::Heading(text.to_owned()));
     }

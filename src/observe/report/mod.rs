@@ -1,8 +1,10 @@
 //! Reports of a run: the same document for the terminal, for Markdown and as JSON. Everything here but [`write_files`] is a
 //! pure function of a snapshot; nothing asks the clock, the state file or the terminal.
 
+pub mod comparison;
 mod document;
 mod evidence;
+pub(crate) mod figures;
 mod files;
 mod findings;
 mod headline;
@@ -19,6 +21,7 @@ pub(crate) mod tests;
 mod text;
 pub(crate) mod words;
 
+pub use comparison::{Compared, Comparisons};
 pub use files::{read_page, read_run, read_runs, runs_json, snapshot_of, write_files, write_page};
 pub use headline::{Headline, headline};
 pub use html::page;
@@ -80,6 +83,26 @@ impl Gathered {
     }
 }
 
+/// What a comparison of runs looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ComparisonFormat {
+    #[default]
+    Text,
+    Markdown,
+    Json,
+    Html,
+}
+
+/// Renders a comparison of runs.
+pub fn compared(all: &Comparisons, format: ComparisonFormat) -> String {
+    match format {
+        ComparisonFormat::Text => text::render(&comparison::document(all)),
+        ComparisonFormat::Markdown => markdown::render(&comparison::document(all)),
+        ComparisonFormat::Json => json::comparisons(all),
+        ComparisonFormat::Html => html::paper(comparison::document(all)),
+    }
+}
+
 /// Lays out all sections in the order in which people ask: what came out, of what, why, and how to get there again.
 fn document(snapshot: &Snapshot) -> document::Document {
     let mut doc = document::Document::default();
@@ -92,6 +115,8 @@ fn document(snapshot: &Snapshot) -> document::Document {
     findings::errors(&mut doc, snapshot);
     findings::outages(&mut doc, snapshot);
     findings::logs(&mut doc, snapshot);
+    comparison::baseline(&mut doc, snapshot.baseline.as_ref());
+    comparison::changes(&mut doc, &snapshot.changes);
     evidence::versions(&mut doc, snapshot);
     evidence::history(&mut doc, snapshot);
     evidence::again(&mut doc, snapshot);

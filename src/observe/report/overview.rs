@@ -39,7 +39,7 @@ pub(super) fn run(doc: &mut Document, snapshot: &Snapshot) {
         (None, _) => format!("not yet; as of {}", moment(snapshot.made_ms)),
     };
     doc.heading("Run");
-    doc.facts(vec![
+    let mut facts = vec![
         ("Result", headline(snapshot).word),
         ("Target", format!("{}, {} provider", scale.target, scale.provider)),
         ("Seed", run.seed.to_string()),
@@ -62,7 +62,11 @@ pub(super) fn run(doc: &mut Document, snapshot: &Snapshot) {
         ("Not observed", not_observed(wall.saturating_sub(run.observed_ms))),
         ("Errors", errors(snapshot)),
         ("Error types", error_types(snapshot)),
-    ]);
+    ];
+    if !snapshot.receipt.is_empty() {
+        facts.push(("Receipt", snapshot.receipt.clone()));
+    }
+    doc.facts(facts);
 }
 
 fn not_observed(ms: u64) -> String {

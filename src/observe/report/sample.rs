@@ -1,5 +1,7 @@
 //! Runs made up for tests of the reports.
 
+mod compared;
+
 use std::collections::BTreeMap;
 
 use crate::model::finding::{Finding, Kind, Side};
@@ -53,6 +55,7 @@ fn cycle(no: u64) -> CycleRecord {
         content: "3b1f9c60a5de7742".to_owned(),
         epoch: 1,
         server: String::new(),
+        checks_digest: String::new(),
         previous: String::new(),
         digest: String::new(),
         verdict: Verdict::Pass,
@@ -125,6 +128,8 @@ pub(crate) fn passing() -> Snapshot {
             latency("sent", 360, 512_000),
         ],
         baseline: None,
+        receipt: String::new(),
+        changes: Default::default(),
     }
 }
 
@@ -199,6 +204,8 @@ pub(crate) fn failing() -> Snapshot {
     let mut snapshot = passing();
     snapshot.run.verdict = Some(Verdict::Fail);
     snapshot.run.observed_ms = 243_000;
+    snapshot.baseline = Some(compared::comparison());
+    snapshot.changes = compared::changes();
     snapshot.cycles_by_verdict = BTreeMap::from([(Verdict::Pass, 2), (Verdict::Fail, 1)]);
     let bad = &mut snapshot.cycles[1];
     bad.verdict = Verdict::Fail;

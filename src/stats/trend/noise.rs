@@ -19,12 +19,15 @@ pub(super) const WHITE: Noise = Noise { share: 0.0, memory_h: 1.0 };
 /// Shares of wander that are tried.
 const SHARES: [f64; 6] = [0.08, 0.2, 0.4, 0.6, 0.8, 0.95];
 
+/// Kinds of noise that are tried at most.
+const KINDS_MAX: usize = 90;
+
 /// Returns the kinds of noise to choose from: few to find a structure, more to judge by.
 pub(super) fn kinds(points: &Points, few: bool) -> Vec<Noise> {
     let mut kinds = vec![WHITE];
     let spacing_h = points.spacing_h();
     let mut memory_h = spacing_h * if few { 3.0 } else { 1.0 };
-    while memory_h <= (points.seen_h() / 4.0).max(spacing_h) {
+    while memory_h <= (points.seen_h() / 4.0).max(spacing_h) && kinds.len() < KINDS_MAX {
         let shares = if few { &SHARES[1..] } else { &SHARES[..] };
         let chosen = shares.iter().step_by(if few { 2 } else { 1 });
         kinds.extend(chosen.map(|share| Noise { share: *share, memory_h }));

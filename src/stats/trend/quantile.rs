@@ -1,7 +1,7 @@
 //! Quantiles of the normal and of Student's distribution, as far as tests of a trend need them.
 
 /// Returns the probability that a standard normal value is at most `x` (Abramowitz & Stegun 1964, 7.1.26; error below 2e-7).
-pub(super) fn normal_below(x: f64) -> f64 {
+pub(crate) fn normal_below(x: f64) -> f64 {
     let z = x.abs() / std::f64::consts::SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
     let poly =
@@ -12,7 +12,7 @@ pub(super) fn normal_below(x: f64) -> f64 {
 
 /// Returns the value that a standard normal one exceeds with probability `tail` (Abramowitz & Stegun 26.2.23, then one
 /// Newton step).
-pub(super) fn normal_above(tail: f64) -> f64 {
+pub(crate) fn normal_above(tail: f64) -> f64 {
     let tail = tail.clamp(1e-9, 1.0 - 1e-9);
     if tail > 0.5 {
         return -normal_above(1.0 - tail);
@@ -27,7 +27,7 @@ pub(super) fn normal_above(tail: f64) -> f64 {
 }
 
 /// Returns the value that one of Student's distribution exceeds with probability `tail` (Fisher & Cornish 1960).
-pub(super) fn student_above(tail: f64, freedom: f64) -> f64 {
+pub(crate) fn student_above(tail: f64, freedom: f64) -> f64 {
     let z = normal_above(tail);
     let v = freedom.max(2.5);
     let z3 = z.powi(3);

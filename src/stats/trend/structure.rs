@@ -3,7 +3,7 @@
 //! the model, so that no part has to stand in for it.
 
 use super::fit::{Basis, filters};
-use super::noise::{Filter, Noise, kinds};
+use super::noise::{Filter, Noise, WHITE, kinds};
 use super::saw_tooth::{self, Teeth};
 use super::tidy::Points;
 use super::{step, warm_up};
@@ -14,6 +14,10 @@ const DAY_H: f64 = 24.0;
 const RHYTHM_SPAN_H: f64 = 16.0;
 /// Parts at most.
 const PARTS_MAX: usize = 14;
+/// Parts more than beside growth that a series may take to do without it.
+const ENDED_MORE: usize = 3;
+/// What growth must add, as a multiple of the logarithm of the number of points, like the prices of parts.
+const GROWTH_PRICE: f64 = 2.5;
 
 /// A part of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +39,12 @@ pub(super) struct Structure {
     /// The values that the search goes by, without lone outliers.
     pub calm: Vec<f64>,
     pub parts: Vec<Part>,
+    /// Whether growth is in the model.
+    pub grows: bool,
+    /// The kind of noise that suits best.
+    noise: Noise,
+    /// Twice the likelihood of all of it, less the prices of its parts.
+    pub score: f64,
     /// Sum of squares below which only rounding is left.
     pub floor: f64,
 }
@@ -43,25 +53,41 @@ impl Structure {
     /// Finds the parts of a series, once without and, if there may be a saw-tooth, once with it.
     pub(super) fn find(points: Points) -> Self {
         let teeth = saw_tooth::find(&points);
-        let without = Self::beside(points, Teeth::default());
-        let Some(teeth) = teeth else { return without.0 };
-        let with = Self::beside(without.0.points.split(&teeth.first_falls), teeth);
-        if with.1 > without.1 { with.0 } else { without.0 }
+        let without = Self::beside(points, Teeth::default(), None);
+        let Some(teeth) = teeth else { return without };
+        let with = Self::beside(without.points.split(&teeth.first_falls), teeth, None);
+        if with.score > without.score { with } else { without }
     }
 
-    /// Finds the parts beside the teeth, and how well all of it explains the series.
-    fn beside(points: Points, teeth: Teeth) -> (Self, f64) {
+    /// Returns true if the series is explained as well by something that ends: a warm-up, a few steps, a rhythm.
+    pub(super) fn could_have_ended(&self) -> bool {
+        let ended =
+            Self::beside(self.points.clone(), self.teeth.clone(), Some((self.parts.len() + ENDED_MORE, self.noise)));
+        ended.score > self.score - GROWTH_PRICE * (self.points.len() as f64).ln()
+    }
+
+    /// Returns the same series as if no change of level had been found: what rises in many steps grows.
+    pub(super) fn without_steps(mut self) -> Self {
+        self.parts.retain(|part| !matches!(part, Part::Step(_)));
+        self
+    }
+
+    /// Finds the parts beside the teeth; at most so many and with this noise, if they must do without growth.
+    fn beside(points: Points, teeth: Teeth, without_growth: Option<(usize, Noise)>) -> Self {
         let calm = points.calmed();
         let spread: f64 = calm.iter().map(|value| value * value).sum();
         let parts = if teeth.falls.is_empty() { Vec::new() } else { vec![Part::Teeth] };
-        let search = Search::new(&points);
-        let mut found = Self { points, teeth, calm, parts, floor: spread * 1e-18 + f64::MIN_POSITIVE };
-        found.add_all(&search);
+        let search = Search::new(&points, without_growth.map(|(_, noise)| noise));
+        let floor = spread * 1e-18 + f64::MIN_POSITIVE;
+        let mut found =
+            Self { points, teeth, calm, parts, grows: without_growth.is_none(), noise: WHITE, score: 0.0, floor };
+        found.add_all(&search, without_growth.map_or(PARTS_MAX, |(most, _)| most));
         found.drop_weak(&search);
         found.parts.sort_by_key(|part| if let Part::Step(at) = part { *at } else { 0 });
         let price: f64 = found.parts.iter().map(|part| found.price(*part)).sum();
-        let score = 2.0 * found.likelihood(&search, &found.parts).0 - price;
-        (found, score)
+        let (likelihood, noise) = found.likelihood(&search, &found.parts);
+        (found.score, found.noise) = (2.0 * likelihood - price, search.kinds[noise]);
+        found
     }
 
     /// Twice the likelihood that a part must add; a search over many places costs more (in the manner of Zhang & Siegmund
@@ -69,6 +95,8 @@ impl Structure {
     fn price(&self, part: Part) -> f64 {
         let times = match part {
             Part::Teeth => 3.0 + (self.teeth.falls.len() + self.teeth.first_falls.len()) as f64,
+            // Twice the same is a rhythm; once could be anything.
+            Part::Rhythm if self.points.span_h() < 2.0 * DAY_H => 4.0,
             Part::Rhythm | Part::WarmUp(_) => 2.5,
             Part::Step(_) => 3.5,
         };
@@ -77,7 +105,7 @@ impl Structure {
 
     /// Returns the columns of the model: growth first, then those of each part.
     pub(super) fn columns(&self, parts: &[Part]) -> Vec<Vec<f64>> {
-        let mut columns = vec![self.points.at_h.clone()];
+        let mut columns: Vec<Vec<f64>> = self.grows.then(|| self.points.at_h.clone()).into_iter().collect();
         for part in parts {
             match part {
                 Part::Teeth => columns.push(self.teeth.age_h.clone()),
@@ -103,9 +131,9 @@ impl Structure {
     }
 
     /// Adds the part that explains most, until none explains enough.
-    fn add_all(&mut self, search: &Search) {
+    fn add_all(&mut self, search: &Search, most: usize) {
         let (mut likelihood, mut noise) = self.likelihood(search, &self.parts);
-        while self.parts.len() < PARTS_MAX && self.points.len() > 12 {
+        while self.parts.len() < most && self.points.len() > 12 {
             let with = |part: &Part| -> (f64, f64, usize) {
                 let mut parts = self.parts.clone();
                 parts.push(*part);
@@ -172,13 +200,14 @@ impl Structure {
 /// The kinds of noise that the search goes by.
 #[derive(Debug)]
 struct Search {
+    kinds: Vec<Noise>,
     filters: Vec<Filter>,
 }
 
 impl Search {
-    fn new(points: &Points) -> Self {
-        let kinds: Vec<Noise> = kinds(points, true);
-        Self { filters: filters(points, &kinds) }
+    fn new(points: &Points, only: Option<Noise>) -> Self {
+        let kinds = only.map_or_else(|| kinds(points, true), |noise| vec![noise]);
+        Self { filters: filters(points, &kinds), kinds }
     }
 }
 

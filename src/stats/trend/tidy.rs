@@ -8,6 +8,8 @@ use super::super::Sample;
 pub(super) const POINTS_MAX: usize = 480;
 /// Points that a thinned series has at least.
 const POINTS_THINNED: f64 = 240.0;
+/// Points that a life of a thinned series has at least.
+const LIFE_POINTS_MIN: f64 = 6.0;
 /// Points on each side of one that say what is usual there.
 const NEAR: usize = 3;
 /// Robust standard deviations that a point may lie away from what is usual near it.
@@ -108,10 +110,11 @@ impl Points {
         let mut thin =
             Self { origin_ms: self.origin_ms, samples: self.samples, span_ms: self.span_ms, ..Self::default() };
         let few = self.len() <= POINTS_MAX;
-        let block_h = if few { 0.0 } else { self.seen_h() / POINTS_THINNED };
+        let per_hour = POINTS_THINNED / self.seen_h();
         // Lives of a single block know nothing of growth, and there may be very many.
         for life in self.lives.iter().filter(|life| few || life.len() > 1) {
-            let start_h = self.at_h[life.start];
+            let (start_h, end_h) = (self.at_h[life.start], self.at_h[life.end - 1]);
+            let block_h = (end_h - start_h) / (per_hour * (end_h - start_h)).max(LIFE_POINTS_MIN);
             let points: Vec<(f64, f64)> = life.clone().map(|i| (self.at_h[i], value[i])).collect();
             let block = |point: &(f64, f64)| if few { point.0 } else { ((point.0 - start_h) / block_h).floor() };
             let blocks: Vec<(f64, f64)> = points.chunk_by(|a, b| block(a) == block(b)).map(floor).collect();
@@ -128,7 +131,8 @@ impl Points {
             return self;
         }
         let mut order: Vec<Range<usize>> = self.lives.clone();
-        order.sort_by_key(|life| std::cmp::Reverse(life.len()));
+        let hours = |life: &Range<usize>| self.at_h[life.end - 1] - self.at_h[life.start];
+        order.sort_by(|a, b| hours(b).total_cmp(&hours(a)));
         let mut room = POINTS_MAX;
         order.retain(|life| {
             let fits = life.len() <= room;

@@ -16,6 +16,8 @@ pub(super) const USED_MIN: usize = 30;
 pub(super) const ENOUGH: f64 = 5.0;
 /// Points of a stretch that can say something about growth.
 const STRETCH_MIN: usize = 3;
+/// Steps up in the later half that make a staircase.
+const CLIMBS_MIN: usize = 4;
 /// Share of leaks of the detectable size that are missed.
 const MISSED: f64 = 0.1;
 
@@ -28,19 +30,43 @@ pub(super) fn examine(samples: &[Sample], limits: &Limits) -> Trend {
         trend.why = words::too_few(&trend);
         return trend;
     }
-    let structure = Structure::find(points);
-    let fitted = Fitted::new(&structure);
+    let mut structure = Structure::find(points);
+    let mut fitted = Fitted::new(&structure);
+    trend.steps = fitted.steps(&structure);
+    let stairs = climbs(&trend.steps, &structure, limits);
+    if stairs {
+        structure = structure.without_steps();
+        fitted = Fitted::new(&structure);
+    }
     let used = Used::new(&structure, &fitted);
     trend.saw_tooth = structure.parts.contains(&Part::Teeth).then_some(structure.teeth.length);
-    trend.steps = fitted.steps(&structure);
     trend.warm_up_until_ms = warm_up_until_ms(&structure);
     // Thinned points stand for all the samples of their stretch.
-    trend.samples_used = (whole.len() as f64 * used.at_h.len() as f64 / structure.points.len() as f64).round() as usize;
+    let share = used.at_h.len() as f64 / structure.points.len() as f64;
+    trend.samples_used = (whole.len() as f64 * share).round() as usize;
     measure(&mut trend, &structure, &fitted, &used, limits);
-    trend.outcome = outcome(&trend, used.late_slope().unwrap_or(f64::NAN), &structure, limits);
+    let grows = grows(&trend, limits) && used.late_slope().is_some_and(|late| late > limits.slope_per_h);
+    let ended = grows && !stairs && structure.could_have_ended();
+    trend.outcome = if grows && !ended { Outcome::Growing } else { outcome(&trend, &structure, limits) };
     trend.reaches_ms = reaches_ms(&trend, limits);
     trend.why = words::why(&trend, limits);
     trend
+}
+
+/// Returns true if levels rise so often and so late that they are a leak in lumps, and not an allocator that gives nothing
+/// back, whose rises become ever rarer.
+fn climbs(steps: &[Step], structure: &Structure, limits: &Limits) -> bool {
+    let points = &structure.points;
+    let middle = ms(points, points.span_h() / 2.0);
+    let late = || steps.iter().filter(|step| step.at_ms >= middle);
+    let (up, down) = (late().filter(|step| step.size > 0.0).count(), late().filter(|step| step.size < 0.0).count());
+    let rise: f64 = late().map(|step| step.size).sum();
+    up >= CLIMBS_MIN && up > 3 * down && rise > limits.slope_per_h * points.span_h() / 2.0
+}
+
+/// Returns true if growth above the limit is certain.
+fn grows(trend: &Trend, limits: &Limits) -> bool {
+    trend.samples_used >= USED_MIN && trend.slope_low > limits.slope_per_h && trend.p <= limits.alpha
 }
 
 /// Returns what is known of a series of which nothing can be said.
@@ -268,20 +294,18 @@ fn warm_up_until_ms(structure: &Structure) -> Option<i64> {
     Some(ms(&structure.points, structure.points.at_h[0] + longest))
 }
 
-fn outcome(trend: &Trend, late: f64, structure: &Structure, limits: &Limits) -> Outcome {
+/// Returns what can be said of a series that does not certainly grow.
+fn outcome(trend: &Trend, structure: &Structure, limits: &Limits) -> Outcome {
     let enough = enough(structure, limits);
-    let long_enough = trend.samples_used >= USED_MIN && trend.slope_per_h.is_finite();
-    let grew = long_enough && trend.slope_low > limits.slope_per_h && trend.p <= limits.alpha;
-    if grew && late > limits.slope_per_h {
-        return Outcome::Growing;
-    }
     let lasting = |k: usize| trend.steps[k].size.min(trend.steps[k..].iter().map(|step| step.size).sum());
     if (0..trend.steps.len()).any(|k| lasting(k) > limits.step) {
         return Outcome::Stepped;
     }
     let ruled_out = trend.slope_high <= limits.slope_per_h;
     let seen = trend.slope_high <= enough && trend.detectable_per_h <= enough;
-    if long_enough && !grew && (ruled_out || seen) { Outcome::Steady } else { Outcome::TooLittle }
+    // What grew, but need not go on, is not steady yet.
+    let steady = trend.samples_used >= USED_MIN && !grows(trend, limits) && (ruled_out || seen);
+    if steady { Outcome::Steady } else { Outcome::TooLittle }
 }
 
 /// Returns the growth that must be ruled out.

@@ -12,6 +12,9 @@ const TIME_MAX: f64 = 0.25;
 /// Share of a life's points that must be left before its warm-up is cut off.
 const LEFT_MIN: f64 = 0.5;
 
+/// Times that are tried.
+const TIMES_MAX: usize = 40;
+
 /// Which lives warm up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
@@ -75,7 +78,10 @@ pub(super) fn best(points: &Points, filter: &Filter, basis: &Basis, known: &dyn 
     let best = |which: &Which| {
         let mut time_h = points.spacing_h();
         let mut best: Option<(f64, WarmUp)> = None;
-        while time_h <= TIME_MAX * longest_h {
+        for _ in 0..TIMES_MAX {
+            if time_h > TIME_MAX * longest_h {
+                break;
+            }
             let warm_up = WarmUp { which: *which, time_h };
             let gain = basis.gain(points, filter.apply(&warm_up.column(points)));
             if best.is_none_or(|(most, _)| gain > most) {

@@ -69,6 +69,11 @@ pub(super) fn why(trend: &Trend, limits: &Limits) -> String {
                 basis(trend)
             )
         }
+        Outcome::TooLittle if trend.slope_low > limits.slope_per_h => format!(
+            "grew by {} per hour ({interval}), but in a way that may have ended; {}",
+            number(trend.slope_per_h),
+            basis(trend)
+        ),
         Outcome::TooLittle if trend.slope_per_h.is_finite() => format!(
             "cannot be told: {} per hour ({interval}), and only growth of {} per hour would have been found; {}",
             number(trend.slope_per_h),

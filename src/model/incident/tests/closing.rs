@@ -26,6 +26,7 @@ fn cycle(cycle: u64, checks: Vec<CheckResult>) -> CycleRecord {
         content: String::new(),
         epoch: 1,
         server: String::new(),
+        checks_digest: String::new(),
         previous: String::new(),
         digest: String::new(),
         verdict: Verdict::worst(checks.iter().filter_map(|c| c.verdict)),

@@ -67,6 +67,7 @@ fn tabled(table: &Table) -> Markup {
 fn cell(text: &str) -> Markup {
     match text {
         "PASS" | "FAIL" | "INCONCLUSIVE" | "ABORTED" | "UNFINISHED" | "STOPPED" => badge(text),
+        "worse" | "better" | "same" | "cannot tell" => badge(text),
         text => html! { (clean(text)) },
     }
 }
@@ -79,9 +80,9 @@ pub(super) fn badge(word: &str) -> Markup {
 /// Returns the colour that a verdict or a mark has beside its word.
 pub(super) fn tone(word: &str) -> &'static str {
     match word.to_ascii_lowercase().as_str() {
-        "pass" | "resolved" | "better" => "good",
+        "pass" | "resolved" | "better" | "same" => "good",
         "fail" | "error" | "failure" | "worse" => "bad",
-        "inconclusive" | "aborted" | "warning" => "unsure",
+        "inconclusive" | "aborted" | "warning" | "cannot tell" => "unsure",
         _ => "quiet",
     }
 }

@@ -38,7 +38,37 @@ struct Section {
 pub fn page(snapshot: &Snapshot, measures: &Measures, incidents: &[Incident], zone: Tz) -> String {
     let given = Material { snapshot, measures, incidents, zone };
     let (title, sections) = laid_out(&given);
-    let head = headline(snapshot);
+    let word = headline(snapshot).word;
+    whole(&format!("{word}: {title}"), &more::top(&given, &title), &sections, &closing(&given))
+}
+
+/// Renders a document that is no run's as a page of the same looks.
+pub(super) fn paper(doc: Document) -> String {
+    let (mut word, mut title, mut page) = (String::new(), String::new(), Page::default());
+    let mut told: Vec<(String, Vec<Block>)> = Vec::new();
+    for block in doc.blocks {
+        match block {
+            Block::Title { verdict, of } => (word, title) = (verdict, clean(&of)),
+            Block::Heading(text) => told.push((text, Vec::new())),
+            block => {
+                if let Some((_, blocks)) = told.last_mut() {
+                    blocks.push(block);
+                }
+            }
+        }
+    }
+    page.told(told);
+    let top = html! { header.top class=(blocks::tone(&word)) { (blocks::badge(&word)) h1 { (title) } } };
+    whole(
+        &format!("{word}: {title}"),
+        &top,
+        &page.sections,
+        "Made by soakd. All times are UTC. The page needs no network.",
+    )
+}
+
+/// Puts a page together.
+fn whole(title: &str, top: &Markup, sections: &[Section], closing: &str) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -48,23 +78,23 @@ pub fn page(snapshot: &Snapshot, measures: &Measures, incidents: &[Incident], zo
                 meta name="viewport" content="width=device-width,initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
-                title { (head.word) ": " (title) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 a.skip href="#report" { "To the report" }
                 div.frame {
-                    (more::top(&given, &title))
+                    (top)
                     nav aria-label="Contents" {
                         h2 { "Contents" }
-                        ul { @for section in &sections { li { a href={ "#" (section.id) } { (section.heading) } } } }
+                        ul { @for section in sections { li { a href={ "#" (section.id) } { (section.heading) } } } }
                     }
                     main id="report" {
-                        @for section in &sections {
+                        @for section in sections {
                             section id=(section.id) { h2 { (section.heading) } (section.content) }
                         }
                     }
-                    footer { p { (closing(&given)) } }
+                    footer { p { (closing) } }
                 }
             }
         }

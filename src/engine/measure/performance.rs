@@ -15,7 +15,7 @@ pub struct Work {
 }
 
 /// Notes the figures of a cycle; what is not known of it is left out.
-pub fn figures(record: &CycleRecord, latency: &[LatencySummary], work: Work, measures: &mut CycleMeasures) {
+pub fn note(record: &CycleRecord, latency: &[LatencySummary], work: Work, measures: &mut CycleMeasures) {
     let life = record.epoch;
     for summary in latency.iter().filter(|summary| summary.count > 0) {
         let LatencySummary { action, p50_us, p90_us, p99_us, max_us, .. } = summary;
@@ -57,7 +57,7 @@ mod tests {
         };
         let never = LatencySummary { action: "contended".into(), ..LatencySummary::default() };
         let mut measures = CycleMeasures::default();
-        figures(&record, &[sent, never], work, &mut measures);
+        note(&record, &[sent, never], work, &mut measures);
         measures
     }
 
