@@ -2,10 +2,11 @@
 
 use super::around::Around;
 use super::lines::{extent, line, samples};
-use super::words::{capital, part, value};
+use super::words::{capital, part};
 use super::{Figure, Material, Measures, Section};
 use crate::model::measure::Measured;
 use crate::model::metric::{self, Unit};
+use crate::model::quantity::shown;
 use crate::model::record::Snapshot;
 use crate::observe::chart::{self, Fit, Scale, Series, Size, Spec};
 use crate::observe::report::words::count;
@@ -65,7 +66,7 @@ pub(crate) fn memory_of(measures: &Measures) -> (Vec<Series>, String) {
     let parts = parts(measures);
     let said = parts.iter().filter_map(|(metric, points)| {
         let extent = extent(points)?;
-        let bytes = |n: f64| value(n, Unit::Bytes);
+        let bytes = |n: f64| shown(n, Unit::Bytes);
         Some(format!(
             "{} from {} to {}, at most {}",
             part(metric),
@@ -128,7 +129,7 @@ fn judged(snapshot: &Snapshot, metric: &str) -> Option<String> {
 
 /// Says how much a series grows, and how sure that is.
 pub(crate) fn growth(trend: &Trend) -> String {
-    let bytes = |n: f64| value(n, Unit::Bytes);
+    let bytes = |n: f64| shown(n, Unit::Bytes);
     let lives = if trend.epochs > 1 { format!(" of {} lives", trend.epochs) } else { String::new() };
     let basis = format!("{}{lives}", count(trend.samples as u64, "point"));
     if !trend.slope_per_h.is_finite() || trend.samples < FITTED_MIN {
