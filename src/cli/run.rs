@@ -57,7 +57,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<u8> {
     if let Some(snapshot) = ended.snapshot.as_ref().filter(|_| !ended.scheduled) {
         print!("{}", report::render(snapshot, Format::Text));
         let dir = config.run.state_dir.join("reports").join(&snapshot.run.run);
-        println!("\nReports: {}/report.txt, .md and .json", dir.display());
+        println!("\nReports: {}/report.txt, .md, .json and .html", dir.display());
     }
     println!("{}: {}", ended.verdict, ended.because);
     Ok(ended.verdict.exit_code())

@@ -137,3 +137,97 @@ fn odd_data_and_hostile_names_are_still_a_picture() {
         png(&line_chart(&few, &PAPER)).unwrap();
     }
 }
+
+#[test]
+fn an_axis_that_does_not_begin_at_zero_says_so_and_is_torn() {
+    let drawn = |spread: f64, scale| {
+        let points = (0..20).map(|at| (NOON + at * HOUR, 2.0e8 + spread * (at % 5) as f64)).collect();
+        let mut one = Spec::new("memory", Tz::UTC, Unit::Bytes, vec![Series::new("target", Look::Line, points)]);
+        one.scale = scale;
+        line_chart(&one, &PAPER)
+    };
+    let torn = |svg: &str| (svg.contains("(axis begins at "), svg.contains("l6 -3l6 3"));
+    assert_eq!(torn(&drawn(1e6, Scale::Near)), (true, true));
+    assert_eq!(torn(&drawn(1e6, Scale::Zero)), (false, false));
+    // What varies much is never cut off.
+    assert_eq!(torn(&drawn(1e8, Scale::Near)), (false, false));
+}
+
+#[test]
+fn values_far_apart_have_a_logarithmic_axis_where_that_is_asked_for() {
+    let axis = |least, most| Values::laid_out(least, most, Unit::Seconds, Scale::Ratio);
+    let wide = axis(0.002, 1.7);
+    assert_eq!(
+        wide.ticks.iter().map(|tick| wide.label(*tick)).collect::<Vec<_>>(),
+        ["1 ms", "10 ms", "100 ms", "1 s", "10 s"]
+    );
+    assert_eq!((wide.caption().as_str(), wide.place(0.0), wide.place(20.0)), ("logarithmic", 0.0, 1.0));
+    assert!((wide.place(0.1) - 0.5).abs() < 1e-9);
+    assert!(!axis(0.1, 1.7).logarithmic && !axis(0.0, 1.7).logarithmic && !axis(f64::NAN, 1.0).logarithmic);
+    assert!(axis(1e-300, 1e300).ticks.len() <= 8);
+}
+
+#[test]
+fn trends_have_a_line_and_a_band_that_turns_about_its_middle() {
+    let mut one = spec();
+    let count = |spec: &Spec| {
+        let svg = line_chart(spec, &PAPER);
+        (svg.matches("<polygon").count(), svg.matches("stroke-width=\"3\"").count())
+    };
+    assert_eq!(count(&one), (0, 0));
+    one.fits = vec![Fit { of: 1, from: (NOON, 95.0), until: (NOON + 4 * HOUR, 107.0), slopes: Some((1.0, 5.0)) }];
+    // The line once more in the legend.
+    assert_eq!(count(&one), (1, 2));
+    one.fits[0].slopes = Some((f64::NAN, 5.0));
+    assert_eq!(count(&one).0, 0);
+    one.fits[0].until = (i64::MIN, f64::INFINITY);
+    png(&line_chart(&one, &PAPER)).unwrap();
+}
+
+#[test]
+fn the_same_chart_is_drawn_in_the_colours_of_a_page_and_of_a_picture() {
+    let (page, paper) = (line_chart(&spec(), &PAGE), line_chart(&spec(), &PAPER));
+    assert!(page.contains("var(--c1)") && !page.contains('#'), "{page}");
+    assert!(paper.contains("#0b5cad") && !paper.contains("var("));
+}
+
+#[test]
+fn stacked_bars_stand_on_each_other() {
+    let bars = |name: &str, n: f64| {
+        Series::new(name, Look::Stacked, vec![(NOON, n), (NOON + HOUR, 0.0), (NOON + 2 * HOUR, n)])
+    };
+    let stacked = Spec::new("errors", Tz::UTC, Unit::Count, vec![bars("a", 3.0), bars("b", 5.0)]);
+    let svg = line_chart(&stacked, &PAPER);
+    // Two bars of each, one sample of each in the legend, the background; the axis reaches their sum.
+    assert_eq!(svg.matches("<rect").count(), 7);
+    assert!(svg.contains(">8</text>"), "{svg}");
+}
+
+#[test]
+fn lanes_stay_small_and_hostile_labels_are_harmless() {
+    let stretch = |n: i64| Stretch {
+        from_ms: NOON + n * 1000,
+        until_ms: NOON + n * 1000 + 400,
+        tone: if n % 2 == 0 { Tone::Bad } else { Tone::Away },
+        label: format!("{n}: </title><script>\u{202e}"),
+    };
+    let lane = Lane {
+        name: "<b>&\u{0}".repeat(100),
+        stretches: (0..20_000).map(stretch).collect(),
+        marks: (0..20_000).map(|n| (NOON + n * 1000, MarkKind::Failed)).collect(),
+    };
+    let chart = Lanes {
+        title: "]]>".to_owned(),
+        zone: Tz::UTC,
+        width: 800.0,
+        span: (NOON, NOON + 20_000_000),
+        lanes: vec![lane; 50],
+    };
+    let svg = lanes(&chart, &PAPER);
+    assert!(svg.len() < 1_500_000, "{}", svg.len());
+    assert!(!svg.contains("<script") && !svg.contains('\u{202e}'));
+    png(&svg).unwrap();
+    for span in [(0, 0), (i64::MIN, i64::MAX), (5, -5)] {
+        png(&lanes(&Lanes { span, ..chart.clone() }, &PAPER)).unwrap();
+    }
+}

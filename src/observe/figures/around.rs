@@ -64,12 +64,17 @@ pub(crate) fn concerned<'a>(given: &Material<'a>) -> impl Iterator<Item = &'a In
     found.into_iter()
 }
 
-/// Returns the versions that the target told of itself, each with the start of the first cycle that saw it.
+/// Returns the versions that the target told of itself, each with the time from which on it was seen.
 pub(super) fn versions(snapshot: &Snapshot) -> Vec<(i64, String)> {
+    let kept = snapshot.changes.versions.iter().map(|since| (since.at_ms, &since.server));
+    let of_cycles = snapshot.cycles.iter().map(|cycle| (cycle.started_ms, &cycle.server));
+    // Before a run is looked at as a whole, its cycles tell.
+    let told: Vec<(i64, &String)> =
+        if snapshot.changes.versions.is_empty() { of_cycles.collect() } else { kept.collect() };
     let mut versions: Vec<(i64, String)> = Vec::new();
-    for cycle in snapshot.cycles.iter().filter(|cycle| !cycle.server.is_empty()) {
-        if versions.last().is_none_or(|(_, last)| *last != cycle.server) {
-            versions.push((cycle.started_ms, cycle.server.clone()));
+    for (at_ms, server) in told.into_iter().filter(|(_, server)| !server.is_empty()) {
+        if versions.last().is_none_or(|(_, last)| last != server) {
+            versions.push((at_ms, server.clone()));
         }
     }
     versions

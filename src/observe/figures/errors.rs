@@ -14,7 +14,7 @@ const SLOTS: i64 = 64;
 /// Returns the figure of errors.
 pub(super) fn section(given: &Material, around: &Around) -> Section {
     let intro = "Every error that was seen, tolerated ones too; a bar stands for all errors of its time.".to_owned();
-    Section { heading: "Errors over time", intro, figures: figure(given, around).into_iter().collect() }
+    Section { heading: "Errors by kind", intro, figures: figure(given, around).into_iter().collect() }
 }
 
 fn figure(given: &Material, around: &Around) -> Option<Figure> {

@@ -2,7 +2,7 @@
 
 use super::around::Around;
 use super::lines::{extent, line};
-use super::words::{self, capital, part, value};
+use super::words::{self, capital, part};
 use super::{Figure, Material, Measures, Section};
 use crate::model::measure::Measured;
 use crate::model::metric::{self, KINDS, Kind, Unit};
@@ -98,6 +98,9 @@ fn said(parts: &[(&str, &[Measured])]) -> String {
         let extent = extent(points)?;
         let of = if parts.len() == 1 { String::new() } else { format!("{} ", part(metric)) };
         let v = |n: f64| words::of(metric, n);
+        if extent.least == extent.most {
+            return Some(format!("{of}{} all the time", v(extent.most)));
+        }
         Some(format!(
             "{of}from {} to {}, between {} and {}",
             v(extent.first),
@@ -149,18 +152,18 @@ fn metric_of(kind: &str, action: &str) -> String {
 
 /// Returns the percentiles of one action, and what they say in words.
 pub(crate) fn latency_of(measures: &Measures, action: &str) -> Option<(Vec<Series>, String)> {
-    let (mut series, mut words) = (Vec::new(), Vec::new());
+    let (mut series, mut said) = (Vec::new(), Vec::new());
     for (kind, name) in PERCENTILES {
         let metric = metric_of(kind, action);
         let Some(points) = measures.get(&metric).filter(|points| points.len() > 1) else { continue };
         let extent = extent(points)?;
-        let v = |n: f64| value(n, Unit::Seconds);
-        words.push(format!("{name} from {} to {}, at most {}", v(extent.first), v(extent.last), v(extent.most)));
+        let v = |n: f64| words::of(kind, n);
+        said.push(format!("{name} from {} to {}, at most {}", v(extent.first), v(extent.last), v(extent.most)));
         series.push(Series { range: Vec::new(), look: Look::Line, ..line(name, points) });
     }
     // The tail is where what is rare shows: its extremes stay to be seen.
     if let (Some(tail), Some(points)) = (series.last_mut(), measures.get(&metric_of(PERCENTILES[2].0, action))) {
         tail.range = line("", points).range;
     }
-    (!series.is_empty()).then(|| (series, capital(&format!("{}.", words.join("; ")))))
+    (!series.is_empty()).then(|| (series, capital(&format!("{}.", said.join("; ")))))
 }

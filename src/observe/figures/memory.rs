@@ -2,15 +2,15 @@
 
 use super::around::Around;
 use super::lines::{extent, line, samples};
-use super::words::{capital, part, value};
+use super::words::{capital, part};
 use super::{Figure, Material, Measures, Section};
-use crate::model::judgement::CriterionResult;
 use crate::model::measure::Measured;
 use crate::model::metric::{self, Unit};
+use crate::model::quantity::shown;
 use crate::model::record::Snapshot;
 use crate::observe::chart::{self, Fit, Scale, Series, Size, Spec};
 use crate::observe::report::words::count;
-use crate::stats::trend::{Limits, Trend, examine};
+use crate::stats::trend::{Limits, Segment, Trend, examine};
 
 /// Metrics that are looked at part by part.
 const KIND: &str = "rss.";
@@ -18,6 +18,8 @@ const KIND: &str = "rss.";
 const PARTS_MAX: usize = 8;
 /// Share of intervals that do not hold the true slope.
 const ALPHA: f64 = 0.05;
+/// Lives that each have a line of their own.
+const LIVES_MAX: usize = 6;
 /// Points below which a slope says nothing.
 const FITTED_MIN: usize = 3;
 
@@ -42,7 +44,7 @@ pub(super) fn section(given: &Material, around: &Around) -> Section {
     };
     let intro = format!(
         "Taken at the quiet end of each cycle, when nothing moves; lines break where a process was started anew. A thick line is \
-         the slope of Theil and Sen, the area around it its 95 % confidence interval.{beyond}"
+         the slope of Theil and Sen in each life, the area around it its confidence interval (95 % for all lives together).{beyond}"
     );
     Section { heading: "Memory", intro, figures }
 }
@@ -64,7 +66,7 @@ pub(crate) fn memory_of(measures: &Measures) -> (Vec<Series>, String) {
     let parts = parts(measures);
     let said = parts.iter().filter_map(|(metric, points)| {
         let extent = extent(points)?;
-        let bytes = |n: f64| value(n, Unit::Bytes);
+        let bytes = |n: f64| shown(n, Unit::Bytes);
         Some(format!(
             "{} from {} to {}, at most {}",
             part(metric),
@@ -84,39 +86,50 @@ fn one(given: &Material, around: &Around, metric: &str, points: &[Measured]) -> 
     let trend = examined(points);
     let series = line(part(metric), points);
     let mut spec = Spec::new(capital(&metric::words(metric)), given.zone, chart::Unit::Bytes, vec![series]);
-    spec.fits = fits(&trend, 0);
+    spec.fits = fits(points, &trend, 0);
     spec.scale = Scale::Near;
-    let said = judged(given.snapshot, metric).map_or_else(|| capital(&growth(&trend)), |result| result.summary.clone());
+    let said = judged(given.snapshot, metric).unwrap_or_else(|| capital(&growth(&trend)));
     Figure::chart(capital(&metric::words(metric)), said, around.put(spec, Size::HALF))
 }
 
-/// Returns the trend of a metric, measured against no limit.
+/// Returns the trend of a metric over all of its lives, measured against no limit.
 pub(crate) fn examined(points: &[Measured]) -> Trend {
-    examine(&samples(points), &Limits { slope_per_h: 0.0, step: f64::INFINITY, ceiling: None, alpha: ALPHA })
+    with_alpha(points, ALPHA)
 }
 
-/// Returns the lines of a trend as a chart draws them.
-pub(crate) fn fits(trend: &Trend, of: usize) -> Vec<Fit> {
+fn with_alpha(points: &[Measured], alpha: f64) -> Trend {
+    examine(&samples(points), &Limits { slope_per_h: 0.0, step: f64::INFINITY, ceiling: None, alpha })
+}
+
+/// Returns the lines to draw: of each life its own, because one version may leak and the next one not. The intervals of
+/// several lives are wider, so that they hold all of the true slopes together. Of very many lives the common slope is drawn.
+pub(crate) fn fits(points: &[Measured], whole: &Trend, of: usize) -> Vec<Fit> {
+    let lives: Vec<&[Measured]> = points.chunk_by(|a, b| a.life == b.life).collect();
+    if !(2..=LIVES_MAX).contains(&lives.len()) {
+        return lines(whole, of);
+    }
+    lives.iter().flat_map(|life| lines(&with_alpha(life, ALPHA / lives.len() as f64), of)).collect()
+}
+
+fn lines(trend: &Trend, of: usize) -> Vec<Fit> {
     let slopes = Some((trend.slope_low, trend.slope_high)).filter(|(low, high)| low.is_finite() && high.is_finite());
-    let line = trend.line.iter().filter(|segment| segment.from.is_finite() && segment.until.is_finite());
-    line.map(|segment| Fit {
-        of,
-        from: (segment.from_ms, segment.from),
-        until: (segment.until_ms, segment.until),
-        slopes,
-    })
-    .collect()
+    let pieces = trend.line.iter().filter(|piece| piece.from.is_finite() && piece.until.is_finite());
+    let fit =
+        |piece: &Segment| Fit { of, from: (piece.from_ms, piece.from), until: (piece.until_ms, piece.until), slopes };
+    pieces.map(fit).collect()
 }
 
-/// Returns what a criterion said about the growth of a metric, if one judged it.
-fn judged<'a>(snapshot: &'a Snapshot, metric: &str) -> Option<&'a CriterionResult> {
-    let results = &snapshot.judgement.as_ref()?.results;
-    results.iter().find(|result| result.metric == metric && result.verdict.is_some() && !result.summary.is_empty())
+/// Returns what the criteria found of a metric, if any of them judged it.
+fn judged(snapshot: &Snapshot, metric: &str) -> Option<String> {
+    let results = snapshot.judgement.iter().flat_map(|judgement| &judgement.results);
+    let of = results.filter(|result| result.metric == metric && result.verdict.is_some() && !result.summary.is_empty());
+    let said: Vec<String> = of.map(|one| format!("{}.", capital(one.summary.trim_end_matches('.')))).collect();
+    (!said.is_empty()).then(|| said.join(" "))
 }
 
 /// Says how much a series grows, and how sure that is.
 pub(crate) fn growth(trend: &Trend) -> String {
-    let bytes = |n: f64| value(n, Unit::Bytes);
+    let bytes = |n: f64| shown(n, Unit::Bytes);
     let lives = if trend.epochs > 1 { format!(" of {} lives", trend.epochs) } else { String::new() };
     let basis = format!("{}{lives}", count(trend.samples as u64, "point"));
     if !trend.slope_per_h.is_finite() || trend.samples < FITTED_MIN {

@@ -58,7 +58,7 @@ fn all_errors_are_in_the_bars_and_too_many_kinds_are_drawn_together() {
     assert_eq!(kinds.len(), snapshot.findings.len());
     let drawn = |snapshot: &Snapshot| {
         let all = sections_of(snapshot, &Measures::new());
-        let errors = all.into_iter().find(|section| section.heading == "Errors over time").unwrap();
+        let errors = all.into_iter().find(|section| section.heading == "Errors by kind").unwrap();
         let figure = errors.figures.into_iter().next().unwrap();
         let Drawing::Chart(spec) = figure.drawing else { panic!("a chart") };
         (spec.series, figure.alt)

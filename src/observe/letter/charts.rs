@@ -226,7 +226,7 @@ fn memory(letter: &Letter) -> Result<(Spec, String), &'static str> {
         if trend.slope_low > 0.0 {
             alt.push_str(&format!(" {}: {}", spec.series[at].name, figures::growth(&trend)));
         }
-        spec.fits.extend(figures::fits(&trend, at));
+        spec.fits.extend(figures::fits(points, &trend, at));
     }
     spec.series.truncate(PARTS_MAX);
     Ok((spec, alt))

@@ -6,8 +6,9 @@ use super::blocks::{badge, tone};
 use crate::model::incident::{ChangeKind, Incident, IncidentState};
 use crate::model::judgement::CriterionResult;
 use crate::model::metric;
+use crate::model::quantity::figure;
 use crate::model::record::Snapshot;
-use crate::observe::figures::words::{self, capital, unit, value};
+use crate::observe::figures::words::{self, capital};
 use crate::observe::figures::{Material, concerned, extent};
 use crate::observe::report::document::Document;
 use crate::observe::report::headline;
@@ -16,6 +17,8 @@ use crate::observe::report::words::{between, clean, count, duration, moment, num
 /// Incidents that are listed, and lines of evidence of one.
 const INCIDENTS_LISTED: usize = 40;
 const EVIDENCE_LINES: usize = 6;
+/// Results of criteria that are listed.
+const CRITERIA_LISTED: usize = 60;
 
 /// Returns the verdict with its reason, and the figures that people ask for first.
 pub(super) fn top(given: &Material, title: &str) -> Markup {
@@ -52,26 +55,30 @@ fn tiles(given: &Material) -> Vec<(&'static str, String, String)> {
     ]
 }
 
-/// Returns the criteria with their figures; nothing where none was fixed.
-pub(super) fn criteria(snapshot: &Snapshot) -> Option<Markup> {
+/// Returns the criteria with their figures; nothing where none was judged. What was found is left out where it stands below.
+pub(super) fn criteria(snapshot: &Snapshot, found: bool) -> Option<Markup> {
     let judgement = snapshot.judgement.as_ref()?;
+    let mut results: Vec<&CriterionResult> = judgement.results.iter().collect();
+    // The worst come first, and what was not judged last.
+    results.sort_by_key(|result| std::cmp::Reverse(result.verdict));
+    let more = results.len().saturating_sub(CRITERIA_LISTED) as u64;
     Some(html! {
-        p.note { "Fixed before the run (" (clean(&judgement.hash)) "), judged over all cycles up to " (number(judgement.cycle)) "." }
         div.scroll { table {
             thead { tr {
                 th scope="col" { "Criterion" } th scope="col" { "Of" } th scope="col" { "Result" }
-                th.n scope="col" { "Limit" } th.n scope="col" { "Value" } th.n scope="col" { "Interval" } th scope="col" { "What was found" }
+                th.n scope="col" { "Limit" } th.n scope="col" { "Value" } th.n scope="col" { "Interval" }
+                @if found { th scope="col" { "What was found" } }
             } }
-            tbody { @for result in &judgement.results { (criterion(result)) } }
+            tbody { @for result in results.iter().take(CRITERIA_LISTED) { (criterion(result, found)) } }
         } }
+        @if more > 0 { p.note { (count(more, "more result")) " not listed." } }
     })
 }
 
-fn criterion(result: &CriterionResult) -> Markup {
-    let unit = unit(&result.metric);
-    let shown = |n: Option<f64>| n.map_or_else(|| "-".to_owned(), |n| value(n, unit));
+fn criterion(result: &CriterionResult, found: bool) -> Markup {
+    let shown = |n: Option<f64>| n.map_or_else(|| "-".to_owned(), |n| figure(&result.criterion, n));
     let interval = match (result.low, result.high) {
-        (Some(low), Some(high)) => format!("{} to {}", value(low, unit), value(high, unit)),
+        (Some(low), Some(high)) => format!("{} to {}", shown(Some(low)), shown(Some(high))),
         _ => "-".to_owned(),
     };
     let word = result.verdict.map_or_else(|| "not judged".to_owned(), |verdict| verdict.to_string());
@@ -80,7 +87,9 @@ fn criterion(result: &CriterionResult) -> Markup {
         td { (clean(&if result.metric.is_empty() { "the run".to_owned() } else { metric::words(&result.metric) })) }
         td { (badge(&word)) }
         td.n { (shown(result.limit)) } td.n { (shown(result.value)) } td.n { (interval) }
-        td { (clean(&result.summary)) @for line in result.evidence.iter().take(EVIDENCE_LINES) { br; span.note { (clean(line)) } } }
+        @if found {
+            td { (clean(&result.summary)) @for line in result.evidence.iter().take(EVIDENCE_LINES) { br; span.note { (clean(line)) } } }
+        }
     } }
 }
 

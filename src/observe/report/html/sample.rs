@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::finding::{Finding, Kind, Side};
 use crate::model::incident::{Change, ChangeKind, Incident, IncidentState, Severity};
-use crate::model::judgement::{CriterionResult, Judgement, LatencySummary};
+use crate::model::judgement::{CriterionResult, Judgement, LatencySummary, VersionSince};
 use crate::model::measure::{Measured, POINTS_MAX, Value, halved};
 use crate::model::record::*;
 use crate::model::verdict::Verdict;
@@ -319,6 +319,13 @@ pub(crate) fn weeks(days: u64) -> Sample {
     snapshot.outages = outages.iter().enumerate().map(outage).collect();
     snapshot.findings = found(days, &outages);
     snapshot.totals.errors = snapshot.findings.iter().map(|group| group.count).sum();
+    let since = [(0.0, "embedded 0.1.0"), (20.0, "embedded 0.2.0"), (33.0, "embedded 0.2.1")];
+    let version = |(day, server): (f64, &str)| VersionSince {
+        cycle: 1 + (day * scale * 1440.0) as u64,
+        at_ms: ms(day * scale),
+        server: server.to_owned(),
+    };
+    snapshot.changes.versions = since.map(version).into();
     snapshot.judgement = Some(judged(1e5, 5.09e5, Verdict::Fail, end, shape.cycles));
     snapshot.latency = latencies();
     let titles = [
