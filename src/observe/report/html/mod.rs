@@ -58,7 +58,7 @@ pub(super) fn paper(doc: Document) -> String {
             }
         }
     }
-    page.told(given.snapshot, told);
+    page.told(None, told);
     let top = html! { header.top class=(blocks::tone(&word)) { (blocks::badge(&word)) h1 { (title) } } };
     whole(
         &format!("{word}: {title}"),
@@ -139,92 +139,10 @@ fn laid_out(given: &Material) -> (String, Vec<Section>) {
     if !told.iter().any(|(heading, _)| heading == CRITERIA) {
         page.more(CRITERIA, more::criteria(given.snapshot, true));
     }
-    page.told(given.snapshot, told);
-    let top = html! { header.top class=(blocks::tone(&word)) { (blocks::badge(&word)) h1 { (title) } } };
-    whole(
-        &format!("{word}: {title}"),
-        &top,
-        &page.sections,
-        "Made by soakd. All times are UTC. The page needs no network.",
-    )
-}
-
-/// Puts a page together.
-fn whole(title: &str, top: &Markup, sections: &[Section], closing: &str) -> String {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width,initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                a.skip href="#report" { "To the report" }
-                div.frame {
-                    (top)
-                    nav aria-label="Contents" {
-                        h2 { "Contents" }
-                        ul { @for section in sections { li { a href={ "#" (section.id) } { (section.heading) } } } }
-                    }
-                    main id="report" {
-                        @for section in sections {
-                            section id=(section.id) { h2 { (section.heading) } (section.content) }
-                        }
-                    }
-                    footer { p { (closing) } }
-                }
-            }
-        }
-    }
-    .into_string()
-}
-
-/// Returns what stands below everything.
-fn closing(given: &Material) -> String {
-    let zone = match given.zone {
-        Tz::UTC => "All times are UTC.".to_owned(),
-        zone => format!("Times in charts are those of {}, all others UTC.", zone.name()),
-    };
-    let run = &given.snapshot.run;
-    format!("Report of run {} by soakd, from its state file. {zone} The page needs no network.", clean(&run.run))
-}
-
-/// Puts the sections in their order; the title is shown apart.
-fn laid_out(given: &Material) -> (String, Vec<Section>) {
-    let mut title = String::new();
-    let mut told: Vec<(String, Vec<Block>)> = Vec::new();
-    for block in document(given.snapshot).blocks {
-        match block {
-            Block::Title { of, .. } => title = clean(&of),
-            Block::Heading(text) => told.push((text, Vec::new())),
-            block => {
-                // What comes before the first heading is the reason, which stands at the top.
-                if let Some((_, blocks)) = told.last_mut() {
-                    blocks.push(block);
-                }
-            }
-        }
-    }
-    let charts = told.iter().position(|(heading, _)| BEHIND_CHARTS.contains(&heading.as_str())).unwrap_or(told.len());
-    let behind = told.split_off(charts);
-    let mut page = Page::default();
-    let mut drawn = figures::sections(given).into_iter();
-    if let Some(course) = drawn.next() {
-        page.figures(course);
-    }
-    let shown = |heading: &str| told.iter().chain(&behind).any(|(known, _)| known.to_lowercase().contains(heading));
-    if !shown("criteria") {
-        page.more("Criteria", more::criteria(given.snapshot));
-    }
-    page.told(given.snapshot, told);
+    page.told(Some(given.snapshot), told);
     drawn.for_each(|section| page.figures(section));
     page.document("Incidents", more::incidents(given));
-    page.told(given.snapshot, behind);
+    page.told(Some(given.snapshot), behind);
     page.document("Metrics", more::metrics(given));
     (title, page.sections)
 }
@@ -260,9 +178,9 @@ impl Page {
     }
 
     /// Adds sections of the document; the criteria have their table first.
-    fn told(&mut self, snapshot: &Snapshot, sections: Vec<(String, Vec<Block>)>) {
+    fn told(&mut self, snapshot: Option<&Snapshot>, sections: Vec<(String, Vec<Block>)>) {
         for (heading, blocks) in sections {
-            let table = (heading == CRITERIA).then(|| more::criteria(snapshot, false)).flatten();
+            let table = snapshot.filter(|_| heading == CRITERIA).and_then(|snapshot| more::criteria(snapshot, false));
             self.add(&heading, html! { @if let Some(table) = table { (table) } (blocks::shown(&blocks)) });
         }
     }
