@@ -1,7 +1,7 @@
 # What one does with soakd's sources. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint deb package-test tools
+.PHONY: help demo test bench trials lint deb package-test tools
 # lint comes before test where both are asked for, and their output is not mixed.
 .NOTPARALLEL:
 
@@ -20,6 +20,10 @@ test: tools ## Install what the tests need where it is missing, and run all of t
 bench: tools ## Measure speed and memory, and print figures against the limits
 	cargo build --release --locked
 	bash tests/bench.sh
+
+trials: tools ## Try often what soakd claims: planted faults are found, healthy soaks pass, builds compare as they should
+	cargo build --release --locked
+	tests/trials.sh
 
 deb: tools ## Build the Debian package (target/debian/*.deb)
 	deploy/deb/build.sh

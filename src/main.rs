@@ -16,7 +16,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(cli::run::RunArgs),
+    Baseline(cli::baseline::BaselineArgs),
     Check(cli::check::CheckArgs),
+    Compare(cli::compare::CompareArgs),
     Doctor(cli::doctor::DoctorArgs),
     Export(cli::export::ExportArgs),
     Init(cli::init::InitArgs),
@@ -25,6 +27,7 @@ enum Command {
     Runs(cli::runs::RunsArgs),
     Schedule(cli::schedule::ScheduleArgs),
     Target(cli::target::TargetArgs),
+    Trend(cli::trend::TrendArgs),
     Verify(cli::verify::VerifyArgs),
     #[command(flatten)]
     Daemon(cli::daemon::DaemonCommand),
@@ -50,7 +53,9 @@ fn main() -> ExitCode {
     };
     let result = match args.command {
         Command::Run(args) => cli::run::run(args),
+        Command::Baseline(args) => cli::baseline::run(args),
         Command::Check(args) => cli::check::run(args),
+        Command::Compare(args) => cli::compare::run(args),
         Command::Doctor(args) => cli::doctor::run(args),
         Command::Export(args) => cli::export::run(args),
         Command::Init(args) => cli::init::run(args),
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Command::Runs(args) => cli::runs::run(args),
         Command::Schedule(args) => cli::schedule::run(args),
         Command::Target(args) => cli::target::run(args).map(|()| cli::EXIT_OK),
+        Command::Trend(args) => cli::trend::run(args),
         Command::Verify(args) => cli::verify::run(args),
         Command::Manual(args) => cli::manual::run(args, Cli::command()),
         Command::Daemon(command) => cli::daemon::run(command),

@@ -107,6 +107,7 @@ const MINIMAL: &[(&str, &str)] = &[
     ("target.cloudsync.api_key.env", "\"K\""),
     ("target.cloudsync.gateway", "\"https://g\""),
     ("provider.extension.path", "\"/x\""),
+    ("observe.version.label", "\"x\""),
     ("schedule.nightly.cron", "\"@daily\""),
     ("notify.mail.host", "\"h\""),
     ("notify.mail.from", "\"a@b\""),

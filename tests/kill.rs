@@ -114,7 +114,14 @@ fn killed_at_a_hundred_random_moments_a_run_ends_as_if_undisturbed() {
         }
         assert_eq!(planned(&killed.report), planned(&expected), "{pace}");
         assert_epochs(&killed.report);
+        assert_timed(&killed.report);
     }
+}
+
+/// Asserts that every step has its latency in the histograms of the run, once.
+fn assert_timed(report: &Value) {
+    let timed: u64 = list(report, "latency").iter().filter_map(|action| action["count"].as_u64()).sum();
+    assert_eq!(report["totals"]["steps"], timed);
 }
 
 #[test]
@@ -174,6 +181,7 @@ fn assert_crashed(report: &Value, side: &str, kills: u64, first_cause: &str) {
         );
     }
     assert_eq!(report["run"]["verdict"], "fail");
+    assert_timed(report);
     let mut named = 0;
     for cycle in list(report, "cycles") {
         assert_eq!(cycle["steps"], cycle["steps_planned"]);

@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("fault", &["config", "model"]),
     ("probe", &["clock", "config", "model"]),
     ("checker", &["model", "stats"]),
-    ("store", &["clock", "model"]),
+    ("store", &["clock", "model", "stats"]),
     ("engine", &["checker", "clock", "config", "fault", "model", "probe", "stats", "store", "target", "workload"]),
     ("observe", &["clock", "config", "engine::event", "model", "stats", "store"]),
 ];

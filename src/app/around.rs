@@ -2,7 +2,7 @@
 //! events and the state file; nothing here can slow a cycle.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::Refused;
 use super::daemon::Request;
 use crate::clock::Clock;
-use crate::config::{Config, LimitsConfig, RetentionConfig};
+use crate::config::{Config, LimitsConfig, ObserveConfig, RetentionConfig};
 use crate::engine::control::Control;
 use crate::engine::event::{Beat, OwnFindings, RunEvent};
+use crate::engine::measure::part::Scene;
 use crate::engine::selfcare::{self, Listener, look, retention};
 use crate::model::finding::Finding;
 use crate::model::message::Policy;
@@ -23,6 +24,7 @@ use crate::observe::metrics::{self, Metrics};
 use crate::observe::notify::{self, Channels, Notifier, Origin};
 use crate::observe::status::{self, StatusBook};
 use crate::observe::systemd;
+use crate::probe::missing::Missing;
 use crate::store::{Shared, StoreError};
 
 /// Who holds the runs back while the disk is nearly full.
@@ -34,6 +36,7 @@ pub(super) struct Dials {
     channels: watch::Sender<Arc<Channels>>,
     limits: watch::Sender<LimitsConfig>,
     keep: watch::Sender<RetentionConfig>,
+    pub(super) observe: watch::Sender<ObserveConfig>,
     /// Told when a run has ended.
     pub(super) ended: Arc<Notify>,
 }
@@ -46,7 +49,7 @@ pub(super) struct Ground {
     pub(super) own: OwnFindings,
     pub(super) events: broadcast::Sender<RunEvent>,
     pub(super) control: Arc<Control>,
-    pub(super) parts: watch::Receiver<Vec<(String, u32)>>,
+    pub(super) scene: watch::Receiver<Scene>,
     /// The configuration file, for people.
     pub(super) file: String,
     pub(super) over: CancellationToken,
@@ -100,6 +103,7 @@ impl Dials {
         self.channels.send_replace(Arc::new(channels));
         self.limits.send_replace(config.limits.clone());
         self.keep.send_replace(config.retention.clone());
+        self.observe.send_replace(config.observe.clone());
         Ok(())
     }
 }
@@ -112,10 +116,11 @@ pub(super) fn start(
     log: LogHandle,
     ask: mpsc::Sender<Request>,
 ) -> anyhow::Result<(Dials, Vec<JoinHandle<()>>)> {
-    let (channels, limits, keep) = (
+    let (channels, limits, keep, observe) = (
         watch::channel(Arc::new(opened.channels)).0,
         watch::channel(config.limits.clone()).0,
         watch::channel(config.retention.clone()).0,
+        watch::channel(config.observe.clone()).0,
     );
     let ended = Arc::new(Notify::new());
     let mut tasks = vec![
@@ -123,7 +128,7 @@ pub(super) fn start(
             Notifier::new(channels.subscribe(), ground.store.clone(), ground.clock, Origin::here(&ground.file))
                 .run(ground.events.subscribe(), ground.over.clone()),
         ),
-        tokio::spawn(look_after(ground, limits.subscribe(), state_dir)),
+        tokio::spawn(look_after(ground, (limits.subscribe(), observe.subscribe()), state_dir)),
         tokio::spawn(retention::keep_up(
             retention::Wires {
                 state_dir: state_dir.to_owned(),
@@ -143,7 +148,7 @@ pub(super) fn start(
         tasks.push(tokio::spawn(service.run(systemd::Feed { events, beat, stop, over })));
     }
     tasks.extend(serve(opened.server, ground, ask)?);
-    Ok((Dials { log, channels, limits, keep, ended }, tasks))
+    Ok((Dials { log, channels, limits, keep, observe, ended }, tasks))
 }
 
 /// Keeps status and metrics, and answers on the socket.
@@ -180,24 +185,24 @@ fn serve(
 /// Watches what soakd uses and what the machine has left; cycles wait while the disk is nearly full.
 fn look_after(
     ground: &Ground,
-    limits: watch::Receiver<LimitsConfig>,
+    (limits, observe): (watch::Receiver<LimitsConfig>, watch::Receiver<ObserveConfig>),
     state_dir: &Path,
 ) -> impl Future<Output = ()> + Send + use<> {
     let (pause, mut paused) = watch::channel(None);
-    let (parts, store) = (ground.parts.clone(), ground.store.clone());
-    let own = ground.own.clone();
+    let (scene, store, own) = (ground.scene.clone(), ground.store.clone(), ground.own.clone());
+    let missing = Mutex::new(Missing::default());
     let wires = selfcare::Wires {
         state_dir: state_dir.to_owned(),
         clock: ground.clock,
         limits,
-        parts: Box::new(move || parts.borrow().clone()),
-        series: Box::new(move |at_ms, values| {
-            own.add(1, &[]);
+        observe,
+        scene: Box::new(move || scene.borrow().clone()),
+        series: Arc::new(move |moments| {
             // More names than the file takes are no reason to end a run; anything else shows at the next commit.
-            if let Err(error) = store.with(|store| store.record_series(at_ms, values)) {
-                tracing::warn!("measured values are not kept: {error}");
-            }
+            let written = store.with(|store| store.record_moments(&moments));
+            missing.lock().unwrap_or_else(PoisonError::into_inner).take("some measured values", written);
         }),
+        judged: Box::new(move || own.add(1, &[])),
         listener: listener(ground),
         events: ground.events.clone(),
         pause,

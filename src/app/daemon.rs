@@ -12,6 +12,7 @@ use super::planner::Planner;
 use super::reports::Reports;
 use super::{Ended, Options};
 use crate::config::{Loaded, RunConfig};
+use crate::engine::measure::part::Scene;
 use crate::engine::run::{Given, RunEnd, run};
 use crate::engine::setup::Setup;
 use crate::model::record::{Phase, RunRecord};
@@ -39,7 +40,7 @@ pub(super) struct Daemon {
     pub(super) ground: Ground,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) reload: Arc<Notify>,
-    pub(super) parts: watch::Sender<Vec<(String, u32)>>,
+    pub(super) scene: watch::Sender<Scene>,
     pub(super) doing: watch::Sender<DaemonState>,
     pub(super) dials: Dials,
     pub(super) reports: Reports,
@@ -139,7 +140,8 @@ impl Daemon {
             events: self.ground.events.clone(),
             control: Arc::clone(&self.ground.control),
             course: self.course.subscribe(),
-            parts: self.parts.clone(),
+            observe: self.dials.observe.subscribe(),
+            scene: self.scene.clone(),
         };
         self.doing.send_replace(DaemonState::Running);
         let running = run(setup, given);
@@ -165,7 +167,7 @@ impl Daemon {
         };
         if let Some(snapshot) = &end.snapshot {
             self.reports
-                .write(&self.state_dir, snapshot, &end.runs)
+                .write_last(&self.state_dir, snapshot, &end.runs)
                 .with_context(|| format!("writing reports to {}", self.state_dir.join("reports").display()))?;
         }
         self.dials.ended.notify_one();

@@ -2,6 +2,7 @@
 
 mod announce;
 mod around;
+mod baseline;
 mod daemon;
 mod planner;
 mod readers;
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::engine::control::Control;
 use crate::engine::event::{Beat, OwnFindings};
+use crate::engine::measure::part::Scene;
 use crate::model::record::Snapshot;
 use crate::model::status::DaemonState;
 use crate::model::verdict::Verdict;
@@ -28,6 +30,7 @@ use crate::observe::log::LogHandle;
 use crate::observe::log_file::LogFile;
 use crate::store::{Shared, Store};
 use around::Ground;
+pub use baseline::choose_baseline;
 use daemon::Daemon;
 use readers::Feed;
 use reports::Reports;
@@ -118,7 +121,8 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         store.set_policy(opened.policy.clone());
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let over = CancellationToken::new();
-        let reports = Reports::default();
+        let store = Shared::new(store);
+        let reports = Reports::new(store.clone());
         let feed = || Feed { events: events.subscribe(), over: over.clone() };
         let readers = [
             tokio::spawn(readers::write_log(feed(), workers_log)),
@@ -129,15 +133,15 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         let show = shown.then(|| tokio::spawn(readers::show(feed(), options.plain)));
         let (ask, requests) = mpsc::channel(REQUESTS_MAX);
         let doing = watch::channel(DaemonState::Starting).0;
-        let parts = watch::channel(Vec::new()).0;
+        let scene = watch::channel(Scene::default()).0;
         let ground = Ground {
-            store: Shared::new(store),
+            store,
             clock,
             beat: Beat::default(),
             own: OwnFindings::default(),
             events: events.clone(),
             control: Arc::clone(&control),
-            parts: parts.subscribe(),
+            scene: scene.subscribe(),
             file: options.file.as_ref().map_or_else(|| loaded.origin.clone(), |file| file.display().to_string()),
             over: over.clone(),
         };
@@ -145,7 +149,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         tokio::spawn(announce::announce(doing.subscribe(), control, events, over.clone()));
         let course = watch::channel(config.run.clone()).0;
         let mut daemon =
-            Daemon { options, loaded, state_dir, ground, requests, reload, parts, doing, dials, reports, course };
+            Daemon { options, loaded, state_dir, ground, requests, reload, scene, doing, dials, reports, course };
         let ended = daemon.live().await;
         daemon.let_messages_go().await;
         over.cancel();

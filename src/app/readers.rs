@@ -72,7 +72,7 @@ pub(super) async fn write_reports(mut feed: Feed, reports: Reports) {
         if let Fed::Event(RunEvent::Checkpoint { state_dir, snapshot, runs }) = fed
             && let Err(error) = reports.write(&state_dir, &snapshot, &runs)
         {
-            tracing::error!("reports cannot be written to {}: {error}", state_dir.display());
+            tracing::error!("reports cannot be written to {}: {error:#}", state_dir.display());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What people ask of the running daemon: pause, resume, trigger, stop, reload. Every answer is a sentence for them.
 
+use super::baseline::choose_baseline;
 use super::daemon::{Daemon, OPERATOR, PAUSE};
 use super::planner::Planner;
 use crate::config::Config;
@@ -50,6 +51,11 @@ impl Daemon {
                 })
             }
             Wish::Reload => self.reload_now(planner),
+            Wish::Baseline { run } => self
+                .ground
+                .store
+                .with(|store| Ok(choose_baseline(store, run.as_deref())))
+                .map_err(|error| error.to_string())?,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Every check is a small function that returns one line; a check that could not be made says why it was skipped.
 
 pub(super) mod local;
+mod observe;
 mod remote;
 mod service;
 
@@ -137,6 +138,7 @@ pub(super) async fn examine_target(loaded: &Loaded) -> Vec<CheckLine> {
                     lines.push(CheckLine::skipped("gateway", "none is configured: the server's side is not compared"))
                 }
             }
+            lines.extend(observe::examine(&config.observe).await);
             if let ProviderConfig::Extension(extension) = &config.provider {
                 lines.push(local::extension_file(extension));
                 lines.extend(service::examine(loaded, service, extension).await);

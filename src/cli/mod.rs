@@ -1,6 +1,8 @@
 //! One file per command: its arguments, what it prints, and its exit code. Errors meet people here.
 
+pub mod baseline;
 pub mod check;
+pub mod compare;
 pub mod control;
 pub mod daemon;
 pub mod doctor;
@@ -17,6 +19,7 @@ pub mod schedule;
 mod state;
 pub mod status;
 pub mod target;
+pub mod trend;
 pub mod verify;
 pub mod worker;
 

@@ -1,6 +1,10 @@
 //! `soakd report`: the report of one run, from the state file or from the copies of the last checkpoint.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
 
 use super::state::{self, NOT_THERE, State, StateArgs};
 use crate::observe::report::{self, Format};
@@ -14,6 +18,9 @@ pub struct ReportArgs {
     /// What the report looks like
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// File to write it to, in place of the standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub state: StateArgs,
 }
@@ -37,13 +44,27 @@ fn show(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<u8> {
             return Ok(NOT_THERE);
         }
     };
-    let Some(snapshot) = state.snapshot(&picked.run)? else {
+    let Some(report) = made(&state, &picked.run, args.format)? else {
         eprintln!("run {} has no report before its first checkpoint", picked.run);
         return Ok(NOT_THERE);
     };
-    state.say_age(snapshot.made_ms);
-    state::print(out, &report::render(&snapshot, args.format))?;
+    match &args.out {
+        Some(file) => fs::write(file, report).with_context(|| {
+            format!("cannot write the report to {}; check that the directory is there", file.display())
+        })?,
+        None => state::print(out, &report)?,
+    }
     Ok(0)
+}
+
+/// Returns the report of a run in a form, if there is one.
+fn made(state: &State, run: &str, format: Format) -> anyhow::Result<Option<String>> {
+    if format == Format::Html {
+        return state.page(run);
+    }
+    let Some(snapshot) = state.snapshot(run)? else { return Ok(None) };
+    state.say_age(snapshot.made_ms);
+    Ok(Some(report::render(&snapshot, format)))
 }
 
 #[cfg(test)]
@@ -54,7 +75,7 @@ mod tests {
 
     fn args(dir: &std::path::Path, run: Option<&str>) -> ReportArgs {
         let state = StateArgs { state_dir: Some(dir.to_owned()), config: None };
-        ReportArgs { run: run.map(str::to_owned), format: Format::Json, state }
+        ReportArgs { run: run.map(str::to_owned), format: Format::Json, out: None, state }
     }
 
     #[test]
@@ -85,6 +106,32 @@ mod tests {
         assert_eq!(show(&args(dir.path(), None), &mut Vec::new()).unwrap(), 0);
         assert_eq!(show(&args(dir.path(), Some("0")), &mut Vec::new()).unwrap(), 0);
         assert_eq!(show(&args(dir.path(), Some("../")), &mut Vec::new()).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_page_is_written_to_a_file_from_the_state_or_from_its_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let snapshot = sample::failing();
+        store.begin_run(&snapshot.run).unwrap();
+        drop(store);
+        let to = dir.path().join("page.html");
+        let mut wanted = args(dir.path(), None);
+        (wanted.format, wanted.out) = (Format::Html, Some(to.clone()));
+        let mut printed = Vec::new();
+        assert_eq!(show(&wanted, &mut printed).unwrap(), 0);
+        let page = std::fs::read_to_string(&to).unwrap();
+        assert!(page.starts_with("<!DOCTYPE html>") && printed.is_empty(), "{page}");
+        wanted.out = Some(dir.path().join("gone/page.html"));
+        let error = show(&wanted, &mut printed).unwrap_err().to_string();
+        assert!(error.contains("gone/page.html; check that the directory is there"), "{error}");
+        let _holder = Store::open(dir.path()).unwrap();
+        report::write_files(dir.path(), &snapshot, std::slice::from_ref(&snapshot.run)).unwrap();
+        wanted.out = None;
+        assert_eq!(show(&wanted, &mut printed).unwrap(), 2, "no page yet");
+        report::write_page(dir.path(), &snapshot.run.run, &page).unwrap();
+        assert_eq!(show(&wanted, &mut printed).unwrap(), 0);
+        assert_eq!(String::from_utf8(printed).unwrap(), page);
     }
 
     #[test]

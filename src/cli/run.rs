@@ -10,7 +10,7 @@ use crate::app::{self, Options};
 use crate::config::{Config, Loaded, ProviderConfig, Scale, Span, TargetConfig, WorkloadConfig};
 use crate::observe::log;
 use crate::observe::report::{self, Format};
-use crate::target::embedded::plant::BUGS;
+use crate::target::embedded::plant;
 use crate::target::sync_sql::check_file;
 
 /// Rows, iterations and databases of the demonstration.
@@ -57,7 +57,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<u8> {
     if let Some(snapshot) = ended.snapshot.as_ref().filter(|_| !ended.scheduled) {
         print!("{}", report::render(snapshot, Format::Text));
         let dir = config.run.state_dir.join("reports").join(&snapshot.run.run);
-        println!("\nReports: {}/report.txt, .md and .json", dir.display());
+        println!("\nReports: {}/report.txt, .md, .json and .html", dir.display());
     }
     println!("{}: {}", ended.verdict, ended.because);
     Ok(ended.verdict.exit_code())
@@ -108,9 +108,8 @@ fn wrong_usage(args: &RunArgs) -> Option<String> {
     if args.time_scale > 1 && !args.testing {
         return Some("--time-scale makes times in reports wrong; add --testing if that is what you want".into());
     }
-    if let Some(name) = args.plants.iter().find(|name| !BUGS.iter().any(|(known, _)| known == name)) {
-        let known: Vec<&str> = BUGS.iter().map(|(known, _)| *known).collect();
-        return Some(format!("there is no bug {name:?} to plant; there are {}", known.join(", ")));
+    if let Some(problem) = args.plants.iter().find_map(|text| plant::problem(text)) {
+        return Some(problem);
     }
     (args.cycles == Some(0)).then(|| "--cycles 0 would test nothing; allowed: 1 or more".into())
 }

@@ -17,7 +17,7 @@ use crate::model::measure::{Measured, MetricPoints};
 use crate::model::record::{CycleRecord, RunRecord, Snapshot};
 use crate::observe::api::client::{AskError, Client, path};
 use crate::observe::api::reachable_path;
-use crate::observe::report;
+use crate::observe::report::{self, Gathered};
 use crate::store::{Store, StoreError};
 
 /// State directory when nothing is said.
@@ -141,6 +141,28 @@ impl State {
         }
     }
 
+    /// Returns the page of a run; as a copy it is the one that was last written.
+    pub(super) fn page(&self, run: &str) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::File(store) => Ok(Gathered::read(store, run)?.map(|gathered| gathered.page())),
+            Self::Daemon(client) => {
+                match wait(client.text(&path(&["v1", "runs", run, "report"], &[("format", "html")])))? {
+                    Ok(page) => Ok(Some(page)),
+                    Err(AskError::Refused { status: 404, .. }) => Ok(None),
+                    Err(e) => Err(e.into()),
+                }
+            }
+            Self::Copies { dir, .. } => match report::read_page(dir, run) {
+                Ok(page) => {
+                    eprintln!("as it was last written: a soakd run holds the state file");
+                    Ok(Some(page))
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(e).with_context(|| format!("cannot read the page of run {run}")),
+            },
+        }
+    }
+
     /// Returns what was measured of a run's cycles, by metric; the copies of the last checkpoint do not have it.
     pub(super) fn measures(&self, run: &str) -> anyhow::Result<BTreeMap<String, Vec<Measured>>> {
         let client = match self {
@@ -189,6 +211,18 @@ impl State {
             let (page, error) = page.map_or_else(|error| (Vec::new(), Some(Err(error))), |page| (page, None));
             page.into_iter().map(Ok).chain(error)
         })
+    }
+
+    /// Returns the run that later ones are compared with.
+    pub(super) fn baseline(&self) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::File(store) => Ok(store.baseline()?),
+            Self::Daemon(client) => {
+                let mut answer: serde_json::Value = wait(client.get("/v1/baseline"))??;
+                Ok(serde_json::from_value(answer["run"].take()).map_err(|e| AskError::Odd(e.to_string()))?)
+            }
+            Self::Copies { .. } => Err(only_the_daemon("the baseline")),
+        }
     }
 
     /// Says on the error output how old the figures are, if they are copies.

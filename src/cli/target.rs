@@ -106,8 +106,8 @@ async fn start(settings: ManagedSettings, managed: bool) -> anyhow::Result<()> {
     if let Some(run) = &settings.run {
         settings.store.claim(&settings.table, run).await?;
     }
-    let store = settings.store.open(&settings.table, settings.rls).await?;
-    let version = format!("{} ({})", version(), store.kind());
+    let store = settings.store.open(&settings.table, settings.rls, planter.wal_pages()).await?;
+    let version = format!("{} ({})", planter.version().map_or_else(version, str::to_owned), store.kind());
     tracing::info!(%address, store = store.kind(), rls = settings.rls, plants = ?settings.plants, "listening");
     if managed {
         let ready = Ready { listening: address.to_string(), version };

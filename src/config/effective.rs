@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::{Loaded, keys};
 
 /// Sections of a schedule that belong to its runs.
-const SECTIONS: [&str; 3] = ["run", "workload", "verify"];
+const SECTIONS: [&str; 4] = ["run", "workload", "verify", "criteria"];
 
 /// A section that is replaced as a whole: columns of one table say nothing about another.
 const TABLE: &str = "workload.sync.table";

@@ -22,6 +22,7 @@ pub const MAY_CHANGE: &[&str] = &[
     "run.quiet",
     "run.zone",
     "run.stop_on_fail",
+    "observe.",
     "schedule.",
     "notify.",
     "api.",

@@ -50,10 +50,20 @@ pub enum Kind {
     Level,
     /// 64 hexadecimal digits.
     Sha256,
+    /// Name of a systemd unit.
+    Unit,
+    /// A list of names of Prometheus' metrics.
+    Metrics,
+    /// A list of paths.
+    Paths,
     /// A reference to a secret.
     Secret,
     /// `"sqlite"`, or a reference to the URL of a PostgreSQL.
     Store,
+    /// A program with its arguments.
+    Command,
+    /// A place in a JSON value: `/build/commit`.
+    Pointer,
     /// SQL statements by the name of the operation.
     Statements,
 }
@@ -121,6 +131,7 @@ pub const OVERRIDES: &[&str] = &[
     "run.stop_on_fail",
     "workload.sync.",
     "verify.",
+    "criteria.",
 ];
 
 /// Longest name of a section that people name themselves.
@@ -262,8 +273,13 @@ impl Kind {
                     .into()
             }
             Self::Sha256 => "64 hexadecimal digits, as sha256sum prints them".into(),
+            Self::Unit => "the full name of a unit, such as \"postgresql.service\"".into(),
+            Self::Metrics => "a list of up to 16 names of metrics such as [\"queue_length\"]".into(),
+            Self::Paths => "a list of up to 16 paths".into(),
             Self::Secret => SECRET_FORMS.into(),
             Self::Store => format!("\"sqlite\", or {{ postgres = SECRET }} where SECRET is {SECRET_FORMS}"),
+            Self::Command => "a program and its arguments such as [\"cat\", \"/etc/server/version\"]".into(),
+            Self::Pointer => "a place in JSON such as \"/version\" or \"/build/commit\"".into(),
             Self::Statements => format!("SQL texts by operation: {}", OPERATIONS.join(", ")),
         }
     }

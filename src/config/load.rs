@@ -177,6 +177,8 @@ fn anchor(config: &mut Config, base: &Path) {
         mail.password.iter_mut().for_each(anchor_secret);
         mail.ca_file.iter_mut().for_each(|path| *path = base.join(&*path));
     }
+    config.observe.target_files.iter_mut().for_each(|path| *path = base.join(&*path));
+    config.observe.target_postgres.iter_mut().for_each(anchor_secret);
     config.api.token.iter_mut().for_each(anchor_secret);
     config.api.socket.iter_mut().for_each(|path| *path = base.join(&*path));
     match &mut config.target {

@@ -2,6 +2,7 @@
 //!
 //! One small file per section. Nothing here opens a socket or a database; `soakd check` does that with what is read here.
 
+pub mod criteria;
 pub mod cron;
 pub mod daemon;
 mod effective;
@@ -10,6 +11,7 @@ pub mod installed;
 pub mod keys;
 pub mod load;
 pub mod notify;
+pub mod observe;
 pub mod problem;
 pub mod quiet;
 pub mod reload;
@@ -23,15 +25,18 @@ pub mod target;
 pub mod units;
 pub mod until;
 mod value;
+pub mod version;
 mod walk;
 pub mod zone;
 
 use serde::{Deserialize, Serialize};
 
+pub use criteria::CriteriaConfig;
 pub use daemon::{ApiConfig, LimitsConfig, RetentionConfig};
 pub use flat::{differing, flatten};
 pub use load::Loaded;
 pub use notify::{MailConfig, MailSecurity, NotifyConfig, PingConfig, WebhookConfig, WebhookKind};
+pub use observe::ObserveConfig;
 pub use problem::{ConfigErrors, Problem};
 pub use reload::{UnderWay, reload_refusals};
 pub use run::RunConfig;
@@ -40,6 +45,7 @@ pub use secret::{SecretError, SecretRef};
 pub use sync::{Mode, Pace, Scale, SyncConfig, TableConfig};
 pub use target::{ProviderConfig, ServiceConfig, StoreConfig, TargetConfig};
 pub use units::{Bytes, Span};
+pub use version::VersionConfig;
 
 /// A whole configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -59,6 +65,10 @@ pub struct Config {
     pub retry: run::RetryConfig,
     #[serde(default)]
     pub verify: run::VerifyConfig,
+    #[serde(default)]
+    pub criteria: CriteriaConfig,
+    #[serde(default)]
+    pub observe: ObserveConfig,
     #[serde(default)]
     pub schedule: Schedules,
     #[serde(default)]
@@ -96,6 +106,7 @@ impl Config {
         }
         let ping = notify.ping.iter().flat_map(|ping| &ping.secret_address);
         all.extend(ping.map(|s| ("notify.ping.secret_address".to_owned(), s)));
+        all.extend(self.observe.target_postgres.iter().map(|s| ("observe.target_postgres".to_owned(), s)));
         all.extend(self.api.token.iter().map(|s| ("api.token".to_owned(), s)));
         all
     }

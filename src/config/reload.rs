@@ -69,7 +69,7 @@ mod tests {
         let old = loaded("");
         let new = loaded(
             "[run]\ncycles = 9\npause = \"1m\"\nquiet = [\"22:00-06:00\"]\nzone = \"Europe/Berlin\"\nstop_on_fail = true\n\
-             [log]\nlevel = \"debug\"\n[limits]\nthreads = 99\n[retention]\nruns = 3\n[notify]\nresolve_after = 9\n\
+             [log]\nlevel = \"debug\"\n[limits]\nthreads = 99\n[retention]\nruns = 3\n[observe]\nevery = \"2s\"\n[notify]\nresolve_after = 9\n\
              [api]\ntoken = { env = \"T\" }\n[schedule.nightly]\ncron = \"@daily\"\n",
         );
         assert_eq!(reload_refusals(&old, &new, UnderWay::File), Vec::<String>::new());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::effective::line_of;
 use super::problem::Problem;
-use super::{Config, Mode, ProviderConfig, Scale, SyncConfig, TargetConfig, WorkloadConfig};
+use super::{Config, Mode, Pace, ProviderConfig, Scale, SyncConfig, TargetConfig, WorkloadConfig};
 
 /// Collects what the rules find.
 struct Rules<'a> {
@@ -49,6 +49,7 @@ impl<'a> Rules<'a> {
         let WorkloadConfig::Sync(sync) = &config.workload;
         self.scale(sync);
         self.mode(sync);
+        self.rate(config, sync);
         self.table(sync);
         self.target(config, sync);
         self.retry(config);
@@ -99,6 +100,27 @@ impl<'a> Rules<'a> {
                     sync.deletes, sync.delete_rows
                 ),
                 "deletes × delete_rows up to rows",
+            );
+        }
+    }
+
+    fn rate(&mut self, config: &Config, sync: &SyncConfig) {
+        let Some(rate) = sync.rate else { return };
+        if sync.pace == Pace::Lockstep {
+            self.report(
+                "workload.sync.rate",
+                "with pace = \"lockstep\" a step waits for those of other databases and has no time of its own",
+                "pace = \"concurrent\", or no rate",
+            );
+        }
+        if config.timeouts.step.get().as_secs_f64() * rate <= 1.0 {
+            self.report(
+                "workload.sync.rate",
+                format!(
+                    "at {rate} a second, a step follows the last one later than timeouts.step, {}",
+                    config.timeouts.step
+                ),
+                "a rate above 1 / timeouts.step",
             );
         }
     }

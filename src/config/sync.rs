@@ -17,6 +17,8 @@ pub struct SyncConfig {
     pub databases: Option<u32>,
     pub mode: Mode,
     pub pace: Pace,
+    /// Steps per second and database; each as soon as the one before is done where nothing is said.
+    pub rate: Option<f64>,
     /// Row-level security: a token per user instead of one key for all.
     pub rls: bool,
     /// `incremental`: updates and deletes per iteration, and rows per delete.
@@ -41,6 +43,7 @@ impl Default for SyncConfig {
             databases: None,
             mode: Mode::Classic,
             pace: Pace::Concurrent,
+            rate: None,
             rls: true,
             updates: 5,
             deletes: 2,

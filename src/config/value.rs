@@ -37,12 +37,7 @@ pub(super) fn check(kind: Kind, value: &DeValue<'_>) -> Result<(), String> {
             1..=65_536 => Ok(()),
             len => Err(format!("{len} characters are too many")),
         },
-        (Kind::Path, DeValue::String(text)) => match text.as_ref() {
-            "" => Err("the path is empty".into()),
-            path if path.len() > 4_096 => Err("the path is too long".into()),
-            path if path.chars().any(char::is_control) => Err("the path holds a control character".into()),
-            _ => Ok(()),
-        },
+        (Kind::Path, DeValue::String(text)) => check_path(text),
         (Kind::Url, DeValue::String(text)) => check_url(text),
         (Kind::Bool, DeValue::Boolean(_)) => Ok(()),
         (Kind::Bool, DeValue::String(_)) => {
@@ -74,7 +69,13 @@ pub(super) fn check(kind: Kind, value: &DeValue<'_>) -> Result<(), String> {
         (Kind::Address, DeValue::String(text)) => check_address(text),
         (Kind::Mailbox, DeValue::String(text)) => check_mailbox(text),
         (Kind::Mailboxes, DeValue::Array(items)) => check_list(items, 1..=50, check_mailbox),
-        (Kind::Quiet | Kind::Mailboxes, DeValue::String(_)) => {
+        (Kind::Unit, DeValue::String(text)) => check_unit(text),
+        (Kind::Metrics, DeValue::Array(items)) => check_list(items, 0..=16, check_metric),
+        (Kind::Paths, DeValue::Array(items)) => check_list(items, 0..=16, check_path),
+        (Kind::Command, DeValue::Array(items)) => check_list(items, 1..=64, check_argument),
+        (Kind::Pointer, DeValue::String(text)) if text.starts_with('/') => check_text(text, 256),
+        (Kind::Pointer, DeValue::String(_)) => Err("the text does not begin with a slash".into()),
+        (Kind::Quiet | Kind::Mailboxes | Kind::Metrics | Kind::Paths | Kind::Command, DeValue::String(_)) => {
             Err("a text stands where a list is due; put it in brackets".into())
         }
         (Kind::Choice(choices), DeValue::String(text)) if !choices.contains(&text.as_ref()) => {
@@ -134,6 +135,46 @@ fn check_text(text: &str, max: usize) -> Result<(), String> {
         Err("the text holds a control character".into())
     } else {
         Ok(())
+    }
+}
+
+fn check_path(text: &str) -> Result<(), String> {
+    match text {
+        "" => Err("the path is empty".into()),
+        path if path.len() > 4_096 => Err("the path is too long".into()),
+        path if path.chars().any(char::is_control) => Err("the path holds a control character".into()),
+        _ => Ok(()),
+    }
+}
+
+fn check_argument(text: &str) -> Result<(), String> {
+    match text.len() {
+        4_097.. => Err("an argument is too long".into()),
+        _ if text.contains('\0') => Err("an argument holds a NUL".into()),
+        _ => Ok(()),
+    }
+}
+
+fn check_unit(text: &str) -> Result<(), String> {
+    let shown = short(text);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    let (name, ending) = text.rsplit_once('.').unwrap_or((text, ""));
+    if text.len() > 255 || name.is_empty() || name.starts_with('-') || !text.chars().all(allowed) {
+        Err(format!("\"{}\" is no name of a unit", shown.escape_debug()))
+    } else if !["service", "scope"].contains(&ending) {
+        Err(format!("\"{}\" names no service and no scope, which alone have processes", shown.escape_debug()))
+    } else {
+        Ok(())
+    }
+}
+
+fn check_metric(text: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let named = (1..=80).contains(&text.len()) && text.chars().all(allowed);
+    if named && !text.starts_with(|c: char| c.is_ascii_digit()) {
+        Ok(())
+    } else {
+        Err(format!("\"{}\" is no name of a metric", short(text).escape_debug()))
     }
 }
 

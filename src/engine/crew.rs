@@ -160,6 +160,17 @@ impl Crew {
         self.workers.read().await.iter().flatten().filter(|w| w.alive()).map(|w| (w.index, w.pid)).collect()
     }
 
+    /// Returns the number of the worker that has a database.
+    pub fn worker_of(&self, db: DbNo) -> Option<usize> {
+        self.groups.iter().position(|group| group.contains(&db))
+    }
+
+    /// Returns the local databases of a worker, by its number.
+    pub fn files(&self, index: usize) -> Vec<PathBuf> {
+        let group = self.groups.get(index).map_or(&[][..], Vec::as_slice);
+        group.iter().filter_map(|db| Some(self.dir.join(Setup::file_name(*db, *self.roles.get(db)?)))).collect()
+    }
+
     /// Returns the rows written and moved by all workers in this life.
     pub async fn rows(&self) -> u64 {
         self.workers.read().await.iter().flatten().map(|w| w.rows()).sum()
@@ -167,11 +178,8 @@ impl Crew {
 
     /// Asks a database, replacing its worker as often as the budget allows; every command may be repeated.
     pub async fn ask(&self, db: DbNo, command: Command) -> Result<Reply, CrewError> {
-        let index = self
-            .groups
-            .iter()
-            .position(|group| group.contains(&db))
-            .ok_or_else(|| CrewError::Lost(anyhow::anyhow!("database {db} is not part of this run")))?;
+        let nobody = || CrewError::Lost(anyhow::anyhow!("database {db} is not part of this run"));
+        let index = self.worker_of(db).ok_or_else(nobody)?;
         loop {
             if let Some(reason) = self.down().get(&index) {
                 return Err(CrewError::Down(reason.clone()));
@@ -317,6 +325,7 @@ impl Crew {
             protocol: PROTOCOL,
             run: self.run.clone(),
             plan: self.plan,
+            rate: self.setup.sync().rate,
             databases: group.iter().map(spec).collect(),
             retry: self.setup.retry(),
             log_level: self.setup.config.log.level.clone(),

@@ -12,9 +12,11 @@ use super::control::Control;
 use super::crew::{Crew, CrewError};
 use super::event::RunEvent;
 use super::ledger::{Ledger, finding};
+use super::measure::{self, outside::Outside};
 use super::service::Service;
 use super::setup::{Role, Setup};
 use super::verify;
+use super::version::ServerVersion;
 use super::worker::protocol::{Command, Reply};
 use crate::config::RunConfig;
 use crate::model::finding::{Finding, Kind, Side};
@@ -35,6 +37,12 @@ pub struct Stage {
     pub course: watch::Receiver<RunConfig>,
     /// This life of the daemon, once it is written down.
     pub epoch: OnceLock<EpochRecord>,
+    /// The target as it is measured from outside.
+    pub outside: Arc<tokio::sync::Mutex<Outside>>,
+    /// What measuring remembers from cycle to cycle.
+    pub memory: tokio::sync::Mutex<measure::Memory>,
+    /// Whoever knows the version of the server.
+    pub server: ServerVersion,
 }
 
 /// How a cycle ended.
@@ -64,6 +72,10 @@ impl Stage {
     pub async fn cycle(&self, run: &mut RunRecord) -> anyhow::Result<CycleEnd> {
         let cycle = run.cycle;
         let started_ms = self.setup.clock.now_ms();
+        let server = self.server.now(&self.service).await;
+        if !server.is_empty() {
+            run.versions.server.clone_from(&server);
+        }
         let commits_before = self.ledger.with(|store| Ok(store.commit_micros()))?;
         self.service.begin_cycle();
         self.crew.begin_cycle();
@@ -111,21 +123,25 @@ impl Stage {
             rows_final: verified.rows.values().sum(),
             content: verified.content,
             epoch: self.epoch.get().map_or(0, |epoch| epoch.epoch),
-            server: self.service.version.clone(),
             checks_digest: String::new(),
+            server,
             previous: String::new(),
             digest: String::new(),
             verdict: Verdict::worst(verified.checks.iter().filter_map(|c| c.verdict)),
             checks: verified.checks,
         };
+        let measured = self.with_progress(async { Ok(measure::gather(self, &record).await) }).await?;
+        let Some(measures) = measured else { return Ok(CycleEnd::Stopped) };
         run.cycle += 1;
         run.phase = Phase::Pause;
         let logs = self.ledger.logs();
         self.ledger.with(|store| {
             store.record_logs(&run.run, &logs)?;
+            store.record_measures(&run.run, &measures)?;
             store.finish_cycle(run, &record, &verified.rows)
         })?;
         self.close_cycle(cycle).await?;
+        self.watch_versions(run, &record)?;
         self.ledger.tell(RunEvent::Cycle(Box::new(record.clone())));
         Ok(CycleEnd::Done(Box::new(record)))
     }

@@ -35,6 +35,9 @@ struct Current {
     /// Findings that no step carries: they must survive a restart by themselves.
     loose: Vec<Finding>,
     steps: BTreeMap<DbNo, Seen>,
+    /// Rows written and moved, and attempts beyond the first.
+    rows: u64,
+    retries: u64,
 }
 
 /// Which steps of one database were reported in the cycle in work: one bit each, so that a report that comes again counts once.
@@ -179,6 +182,8 @@ impl Ledger {
             if report.cycle != current.cycle || !current.steps.entry(report.db).or_default().note(report.step.no) {
                 continue;
             }
+            current.rows += if report.step.action.is_sync() { report.moved } else { report.rows };
+            current.retries += u64::from(report.attempts.saturating_sub(1));
             for finding in &report.findings {
                 current.findings_total += 1;
                 if current.findings.len() < CYCLE_FINDINGS_MAX {
@@ -228,6 +233,12 @@ impl Ledger {
     pub fn cycle_counts(&self) -> (u64, u64) {
         let current = lock(&self.current);
         (current.findings_total, current.steps.values().map(|seen| seen.count).sum())
+    }
+
+    /// Returns the rows written and moved in the cycle in work, and the retries that it took.
+    pub fn cycle_work(&self) -> (u64, u64) {
+        let current = lock(&self.current);
+        (current.rows, current.retries)
     }
 
     /// Returns the cycle in work.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use super::crew::CrewError;
+use super::criteria::Judge;
 use super::cycle::{CycleEnd, Stage};
 use super::event::RunEvent;
 use super::quiet::planned_end;
@@ -36,6 +37,7 @@ impl Life<'_> {
         record.versions.sqlite = stage.crew.sqlite.get().cloned().unwrap_or_default();
         record.versions.provider = stage.crew.provider.get().cloned().unwrap_or_default();
         let recovered = self.recover(record).await?;
+        let mut judge = Judge::open(stage, record)?;
         let mut epoch = self.begin_epoch(record, recovered)?;
         let _ = stage.epoch.set(epoch.clone());
         let resumed_at = resumed.then_some((record.cycle, record.phase));
@@ -44,11 +46,12 @@ impl Life<'_> {
             resumed_at,
             steps_recovered: recovered,
         });
-        tracing::info!(run = record.run, seed = record.seed, resumed, cycle = record.cycle, recovered, "run");
+        let criteria = &record.criteria;
+        tracing::info!(run = record.run, seed = record.seed, criteria, resumed, cycle = record.cycle, recovered, "run");
         if record.cycle > 1 {
             stage.close_cycle(record.cycle - 1).await?;
         }
-        let because = self.cycles(record, &mut epoch).await?;
+        let because = self.cycles(record, &mut epoch, &mut judge).await?;
         if because.is_none() {
             // Steps that cannot be written down in time are found in the local databases by the next start.
             let _ = tokio::time::timeout(BARRIER_MAX, stage.crew.barrier()).await;
@@ -56,8 +59,9 @@ impl Life<'_> {
         self.note_time(record, &mut epoch, true)?;
         let finished = because.is_some();
         let because = because.unwrap_or_else(|| STOPPED.to_owned());
-        let verdict = self.verdict(record, finished)?;
+        let verdict = self.verdict(record, finished.then_some(&judge))?;
         if finished {
+            stage.conclude(record)?;
             record.ended_ms = Some(self.stage.setup.clock.now_ms());
             record.phase = Phase::Done;
             record.verdict = Some(verdict);
@@ -111,7 +115,12 @@ impl Life<'_> {
     }
 
     /// Runs cycles until the end; `None` when it was stopped.
-    async fn cycles(&self, record: &mut RunRecord, epoch: &mut EpochRecord) -> anyhow::Result<Option<String>> {
+    async fn cycles(
+        &self,
+        record: &mut RunRecord,
+        epoch: &mut EpochRecord,
+        judge: &mut Judge,
+    ) -> anyhow::Result<Option<String>> {
         let mut first = true;
         loop {
             let planned = self.run();
@@ -136,6 +145,7 @@ impl Life<'_> {
             first = false;
             let CycleEnd::Done(cycle) = self.stage.cycle(record).await? else { return Ok(None) };
             self.note_time(record, epoch, false)?;
+            judge.after(self.stage, record, &cycle)?;
             self.write_reports(record)?;
             if cycle.verdict == Verdict::Fail && self.run().stop_on_fail {
                 return Ok(Some(format!("cycle {} failed (run.stop_on_fail)", cycle.cycle)));
@@ -220,11 +230,17 @@ impl Life<'_> {
         Ok(())
     }
 
-    /// Returns the worst verdict of all cycles; a run without a cycle has proven nothing.
-    fn verdict(&self, record: &RunRecord, finished: bool) -> anyhow::Result<Verdict> {
+    /// Returns the worst verdict of all cycles and, at the end of the run, of its criteria; a run without a cycle has proven
+    /// nothing.
+    fn verdict(&self, record: &RunRecord, ended: Option<&Judge>) -> anyhow::Result<Verdict> {
         let snapshot = self.stage.ledger.with(|store| store.snapshot(&record.run))?;
-        let cycles = snapshot.map(|s| s.cycles_by_verdict).unwrap_or_default();
+        let (cycles, judged) = snapshot.map(|s| (s.cycles_by_verdict, s.judgement)).unwrap_or_default();
         let worst = Verdict::worst(cycles.into_iter().filter(|(_, n)| *n > 0).map(|(verdict, _)| verdict));
-        Ok(if finished || worst == Verdict::Fail { worst } else { Verdict::Aborted })
+        let judged = match ended {
+            Some(judge) => judge.at_end(self.stage, record)?,
+            None => judged.and_then(|judgement| judgement.verdict()),
+        };
+        let worst = Verdict::worst(judged.into_iter().chain([worst]));
+        Ok(if ended.is_some() || worst == Verdict::Fail { worst } else { Verdict::Aborted })
     }
 }

@@ -13,10 +13,15 @@ use crate::model::record::Outage;
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 impl Service {
+    /// Returns the address of the liveness probe.
+    pub(super) fn probed(&self) -> String {
+        if self.is_embedded() { format!("{}/health", self.address) } else { self.address.clone() }
+    }
+
     /// Probes the target on a connection of its own until told to stop; outages are written down as intervals.
     pub async fn watch(self: Arc<Self>, ledger: Arc<Ledger>, run: String, stop: CancellationToken) {
         let Ok(client) = reqwest::Client::builder().no_proxy().timeout(self.probe_max).build() else { return };
-        let address = if self.is_embedded() { format!("{}/health", self.address) } else { self.address.clone() };
+        let address = self.probed();
         let mut open: Option<Outage> = None;
         loop {
             tokio::select! {

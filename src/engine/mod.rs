@@ -1,8 +1,10 @@
 //! Runs cycles: plans, workers, settling, verification, checkpoints, resume. It knows no reader of its events.
 
+mod baseline;
 pub mod child;
 pub mod control;
 pub mod crew;
+mod criteria;
 pub mod cycle;
 pub mod event;
 pub mod fleet;
@@ -11,6 +13,7 @@ pub(crate) mod life;
 pub mod liveness;
 pub mod load;
 pub mod managed;
+pub mod measure;
 pub mod probe;
 mod quiet;
 pub mod retry;
@@ -20,4 +23,5 @@ pub mod selfcare;
 pub mod service;
 pub mod setup;
 pub mod verify;
+pub mod version;
 pub mod worker;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use rand::RngExt;
@@ -12,13 +12,17 @@ use uuid::Uuid;
 
 use super::control::Control;
 use super::crew::{self, Crew};
+use super::criteria;
 use super::cycle::Stage;
 use super::event::RunEvent;
 use super::ledger::Ledger;
 use super::life::Life;
+use super::measure::outside::Outside;
+use super::measure::part::{self, Scene};
 use super::service::Service;
 use super::setup::Setup;
-use crate::config::{RunConfig, differing, flatten};
+use super::version::ServerVersion;
+use crate::config::{ObserveConfig, RunConfig, differing, flatten};
 use crate::model::record::{Phase, RunRecord, Snapshot, Versions};
 use crate::model::verdict::Verdict;
 use crate::store::{Shared, Store};
@@ -51,8 +55,6 @@ fn changed_text(run: &str, keys: &[(String, String, String)]) -> String {
     text
 }
 
-/// How often it is looked which processes the run has.
-const PARTS_EVERY: Duration = Duration::from_secs(1);
 /// Why a run that goes on with the next start ended.
 pub(super) const STOPPED: &str = "stopped; the next `soakd run` goes on from here";
 /// Name of the blob with the port of the embedded target.
@@ -69,13 +71,15 @@ pub struct Given {
     pub control: Arc<Control>,
     /// When it ends and when it rests, which may change while it is under way.
     pub course: watch::Receiver<RunConfig>,
-    /// The processes of the run, for whoever watches what they use.
-    pub parts: watch::Sender<Vec<(String, u32)>>,
+    /// How and where the target is measured, which may change too.
+    pub observe: watch::Receiver<ObserveConfig>,
+    /// The parts of the run, for whoever samples what they use.
+    pub scene: watch::Sender<Scene>,
 }
 
 /// Runs or resumes until the end, a stop, or a failure of soakd itself.
 pub async fn run(setup: Setup, given: Given) -> anyhow::Result<RunEnd> {
-    let Given { store, schedule, fresh, events, control, course, parts } = given;
+    let Given { store, schedule, fresh, events, control, course, observe, scene } = given;
     let (mut record, resumed) = store.with(|store| Ok(open_run(&setup, store, schedule, fresh)))??;
     let dir = run_dir(&setup.config.run.state_dir, &record.run);
     std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
@@ -104,9 +108,13 @@ pub async fn run(setup: Setup, given: Given) -> anyhow::Result<RunEnd> {
     let closing = CancellationToken::new();
     tokio::spawn(crew::attend(Arc::clone(&crew), Arc::clone(&ledger), signals, closing.clone()));
     let watch = tokio::spawn(Arc::clone(&service).watch(Arc::clone(&ledger), record.run.clone(), closing.clone()));
-    tokio::spawn(tell_parts(Arc::clone(&crew), Arc::clone(&service), parts, closing.clone()));
+    let server = ServerVersion::new(observe.clone());
+    let outside = Arc::new(tokio::sync::Mutex::new(Outside::new(observe, setup.store_secret())));
+    let (shown, over) = (Arc::clone(&outside), closing.clone());
+    tokio::spawn(part::show(Arc::clone(&crew), Arc::clone(&service), shown, scene, over));
 
-    let stage = Stage { setup, plan, ledger, service, crew, control, course, epoch: std::sync::OnceLock::new() };
+    let (epoch, memory) = (std::sync::OnceLock::new(), tokio::sync::Mutex::default());
+    let stage = Stage { setup, plan, ledger, service, crew, control, course, epoch, outside, memory, server };
     let life = Life { stage: &stage, started: Instant::now(), observed_before: record.observed_ms };
     let outcome = life.live(&mut record, resumed).await;
     closing.cancel();
@@ -127,26 +135,6 @@ fn stopped_early(ledger: &Ledger, record: &RunRecord) -> anyhow::Result<RunEnd> 
     ledger.tell(RunEvent::Ended { verdict: Verdict::Aborted, because: because.clone() });
     let (snapshot, runs) = ledger.with(|store| Ok((store.snapshot(&record.run)?, store.runs()?)))?;
     Ok(RunEnd { verdict: Verdict::Aborted, because, finished: false, snapshot, runs })
-}
-
-/// Says which processes the run has, whenever that changes.
-async fn tell_parts(
-    crew: Arc<Crew>,
-    service: Arc<Service>,
-    parts: watch::Sender<Vec<(String, u32)>>,
-    closing: CancellationToken,
-) {
-    loop {
-        let mut now: Vec<(String, u32)> =
-            service.pid().await.map(|pid| ("target".to_owned(), pid)).into_iter().collect();
-        now.extend(crew.pids().await.into_iter().map(|(index, pid)| (format!("worker-{}", index + 1), pid)));
-        parts.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
-        tokio::select! {
-            () = closing.cancelled() => break,
-            () = tokio::time::sleep(PARTS_EVERY) => {}
-        }
-    }
-    parts.send_replace(Vec::new());
 }
 
 async fn started(
@@ -200,6 +188,7 @@ fn open_run(
     }
     let seed = setup.config.run.seed.unwrap_or_else(|| rand::rng().random_range(1..=u64::from(u32::MAX)));
     let plan = setup.plan(seed);
+    let fixed = criteria::fix(setup, now_ms);
     let record = RunRecord {
         run: Uuid::now_v7().to_string(),
         name: setup.config.run.name.clone(),
@@ -213,10 +202,11 @@ fn open_run(
         cycle: 1,
         phase: Phase::Load,
         observed_ms: 0,
-        criteria: String::new(),
+        criteria: fixed.hash(),
         verdict: None,
         ended_because: None,
     };
     store.begin_run(&record)?;
+    criteria::keep(store, &record.run, &fixed)?;
     Ok((record, false))
 }

@@ -163,6 +163,14 @@ impl Service {
         self.managed.as_ref()?.current.lock().await.as_ref().map(|managed| managed.pid)
     }
 
+    /// Returns the file that the embedded target keeps its rows in; `None` for a PostgreSQL and for other targets.
+    pub fn file(&self) -> Option<std::path::PathBuf> {
+        match &self.managed.as_ref()?.spec.store {
+            ManagedStore::Sqlite(path) => Some(path.clone()),
+            ManagedStore::Postgres(_) => None,
+        }
+    }
+
     /// Returns true if soakd runs the target itself.
     pub fn is_embedded(&self) -> bool {
         self.managed.is_some()

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::clock::Clock;
-use crate::config::{Config, Mode, Pace, ProviderConfig, SyncConfig, TargetConfig, WorkloadConfig};
+use crate::config::target::EmbeddedConfig;
+use crate::config::{
+    Config, Mode, Pace, ProviderConfig, SecretRef, StoreConfig, SyncConfig, TargetConfig, WorkloadConfig,
+};
 use crate::engine::event::{Beat, OwnFindings};
 use crate::engine::worker::protocol::{DatabaseSpec, RetrySpec};
 use crate::model::ids::{DbNo, UserNo, user_id, user_of, users_for};
@@ -57,6 +60,14 @@ impl Setup {
     /// Returns true if databases move one step at a time.
     pub fn lockstep(&self) -> bool {
         self.sync().pace == Pace::Lockstep
+    }
+
+    /// Returns where the embedded target's PostgreSQL is said to be, if it keeps its rows in one.
+    pub fn store_secret(&self) -> Option<SecretRef> {
+        match &self.config.target {
+            TargetConfig::Embedded(EmbeddedConfig { store: StoreConfig::Postgres(secret), .. }) => Some(secret.clone()),
+            _ => None,
+        }
     }
 
     /// Returns how many databases the workload has.
@@ -167,15 +178,20 @@ impl Setup {
         }
     }
 
-    /// Returns what a worker needs to know of a database.
-    pub fn database(&self, db: DbNo, role: Role, dir: &Path, address: &str, database_id: &str) -> DatabaseSpec {
-        let user = self.user(db, role);
-        let name = match role {
+    /// Returns the name of a database's file.
+    pub fn file_name(db: DbNo, role: Role) -> String {
+        match role {
             Role::Load => format!("db{db}.sqlite"),
             Role::Reader(user) => format!("reader{user}.sqlite"),
             Role::Forger(user) => format!("forger{user}.sqlite"),
             Role::Trial => "trial.sqlite".into(),
-        };
+        }
+    }
+
+    /// Returns what a worker needs to know of a database.
+    pub fn database(&self, db: DbNo, role: Role, dir: &Path, address: &str, database_id: &str) -> DatabaseSpec {
+        let user = self.user(db, role);
+        let name = Self::file_name(db, role);
         let ms = |span: crate::config::Span| span.get().as_millis() as u64;
         let timeouts = &self.config.timeouts;
         let provider = match &self.config.provider {

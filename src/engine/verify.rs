@@ -215,7 +215,7 @@ fn health(stage: &Stage, cycle: u64, unsettled: Vec<String>, checks: &mut Vec<Ch
         .into_iter()
         .map(|db| (db, stage.plan.steps(cycle, db).len() as u64))
         .collect();
-    let judged_elsewhere = |f: &Finding| matches!(f.kind, Kind::Divergence | Kind::Isolation);
+    let judged_elsewhere = |f: &Finding| matches!(f.kind, Kind::Divergence | Kind::Isolation | Kind::Criterion);
     let elsewhere = findings.iter().filter(|f| judged_elsewhere(f)).count() as u64;
     let evidence = health::Evidence {
         steps_planned,

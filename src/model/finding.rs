@@ -47,6 +47,10 @@ pub enum Kind {
     /// A check found rows that must not be as they are.
     Divergence,
     Isolation,
+    /// A metric is worse than in the baseline, or since another version of the server.
+    Regression,
+    /// A criterion of the run as a whole does not hold.
+    Criterion,
     Other,
 }
 

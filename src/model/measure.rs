@@ -40,6 +40,17 @@ impl CycleMeasures {
     }
 }
 
+/// How much a server holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holdings {
+    pub rows: u64,
+    /// Deletes that are remembered for clients which have not heard of them.
+    pub tombstones: u64,
+    /// Rows that the server keeps for itself: clients, tokens, watermarks.
+    pub metadata: u64,
+}
+
 /// Values of one or more cycles in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,6 +14,7 @@ pub mod judgement;
 pub mod measure;
 pub mod message;
 pub mod metric;
+pub mod quantity;
 pub mod receipt;
 pub mod record;
 pub mod schema;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::ids::{DbNo, UserNo};
-use super::judgement::{BaselineComparison, Judgement, LatencySummary};
+use super::judgement::{BaselineComparison, Changes, Judgement, LatencySummary};
 use super::step::StepReport;
 use super::verdict::{CheckResult, Verdict};
 
@@ -362,6 +362,9 @@ pub struct Snapshot {
     /// Digest of the last line of the run's receipt; empty for a run of an older soakd.
     #[serde(default)]
     pub receipt: String,
+    /// Versions of the server, and what changed within the run.
+    #[serde(default)]
+    pub changes: Changes,
 }
 
 /// Format number of the state file's records and of the JSON report.

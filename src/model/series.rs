@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Series that are kept.
-pub const NAMES_MAX: usize = 64;
+pub const NAMES_MAX: usize = 256;
 /// Bytes of a series' name.
 pub const NAME_BYTES_MAX: usize = 100;
 /// Points of one block; more samples than that in one block's time are merged into its last point.
@@ -58,6 +58,13 @@ impl Tier {
             Self::Hour => None,
         }
     }
+}
+
+/// What was measured at one moment: values by the name of their series.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moment {
+    pub at_ms: i64,
+    pub values: Vec<(String, f64)>,
 }
 
 /// Samples of some span of time.

@@ -27,6 +27,10 @@ pub enum Control {
     },
     /// Reads the configuration again.
     Reload,
+    /// Later runs are compared with this one; or with none.
+    Baseline {
+        run: Option<String>,
+    },
 }
 
 /// What the daemon does.
@@ -107,6 +111,9 @@ pub struct Health {
     pub state_file_bytes: u64,
     /// Everything below the state directory.
     pub state_dir_bytes: u64,
+    /// What was measured last of the parts that there are, by metric; what cannot be measured is absent.
+    #[serde(default)]
+    pub figures: BTreeMap<String, f64>,
 }
 
 /// All of it.

@@ -95,9 +95,19 @@ pub struct StepReport {
     pub bytes: u64,
     pub attempts: u32,
     pub started_ms: i64,
+    /// Time from the intended start to the real one; 0 where the database takes its steps as fast as it can.
+    #[serde(default)]
+    pub late_us: u64,
     pub elapsed_us: u64,
     /// Server sequence numbers that a send was given, where the provider tells: (lowest possible, highest).
     pub seq: Option<(u64, u64)>,
     /// Errors met on the way, bounded.
     pub findings: Vec<Finding>,
+}
+
+impl StepReport {
+    /// Returns the latency from the intended start: one who waits for a step waits that long, whatever held it up.
+    pub fn latency_us(&self) -> u64 {
+        self.late_us.saturating_add(self.elapsed_us)
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod chart;
+mod figures;
 pub mod letter;
 pub mod log;
 pub mod log_file;

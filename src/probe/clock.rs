@@ -28,6 +28,13 @@ pub struct Passed {
     pub asleep_ms: i64,
 }
 
+impl Passed {
+    /// Returns what happened in this time and the next together.
+    pub fn and(self, next: Self) -> Self {
+        Self { ms: self.ms + next.ms, jump_ms: self.jump_ms + next.jump_ms, asleep_ms: self.asleep_ms + next.asleep_ms }
+    }
+}
+
 /// Reads the clocks; `origin` is any earlier moment of this process, and must be the same in every call.
 pub fn read(origin: Instant) -> Option<Clocks> {
     /// Readings further apart than this are not of one moment.

@@ -1,9 +1,22 @@
-//! One process as `/proc` shows it: memory, threads, open descriptors, CPU time.
+//! One process as `/proc` shows it: memory, threads, open descriptors by kind, CPU time, what it read and wrote. What the
+//! system does not let soakd see is absent; nothing that is not known becomes a zero.
+
+mod descriptors;
+#[cfg(test)]
+mod tests;
+
+use std::io::{BufRead, BufReader, Read};
 
 use procfs::ProcError;
 use procfs::process::{LimitValue, Process};
 
 use crate::model::status::Usage;
+pub use descriptors::{Descriptors, KINDS_MAX, Kinds};
+
+/// Descriptors that a quick reading tells apart; each of them costs a system call.
+const KINDS_QUICK: usize = 512;
+/// Bytes of the memory map that are read to find the heap, which stands near its beginning.
+const MAP_BYTES_MAX: u64 = 1 << 20;
 
 /// What was read of a process.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +24,21 @@ pub struct Reading {
     pub usage: Usage,
     /// True if the memory that it shares with others could not be told from its own: `pss_bytes` is `rss_bytes` then.
     pub pss_is_rss: bool,
+    /// Memory that no file stands behind.
+    pub anon: Option<u64>,
+    /// What the allocator's main heap takes of memory; read with the slow things only.
+    pub heap: Option<u64>,
+    pub descriptors: Option<Descriptors>,
+    pub io: Option<Io>,
+    /// What the system does not let soakd see, and why.
+    pub hidden: Option<String>,
+}
+
+/// What a process moved from and to disks since it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Io {
+    pub read_bytes: u64,
+    pub write_bytes: u64,
 }
 
 /// A process that is there and cannot be read.
@@ -22,9 +50,10 @@ pub struct Unreadable {
     why: String,
 }
 
-/// Reads a process; `None` when it is gone. The share of shared memory is slow to find out, and asked for on its own.
-pub fn read(part: &str, pid: u32, pss: bool) -> Result<Option<Reading>, Unreadable> {
-    match measure(part, pid, pss) {
+/// Reads a process; `None` when it is gone. `slow` adds what takes long to find out: the share of shared memory, the heap, and
+/// the kinds of very many descriptors.
+pub fn read(part: &str, pid: u32, slow: bool) -> Result<Option<Reading>, Unreadable> {
+    match measure(part, pid, slow) {
         Ok(reading) => Ok(reading),
         Err(ProcError::NotFound(_)) => Ok(None),
         // A process that ends while it is read answers with ESRCH.
@@ -33,7 +62,7 @@ pub fn read(part: &str, pid: u32, pss: bool) -> Result<Option<Reading>, Unreadab
     }
 }
 
-fn measure(part: &str, pid: u32, pss: bool) -> Result<Option<Reading>, ProcError> {
+fn measure(part: &str, pid: u32, slow: bool) -> Result<Option<Reading>, ProcError> {
     let Ok(raw @ 1..) = i32::try_from(pid) else { return Ok(None) };
     let process = Process::new(raw)?;
     let stat = process.stat()?;
@@ -42,9 +71,13 @@ fn measure(part: &str, pid: u32, pss: bool) -> Result<Option<Reading>, ProcError
         return Ok(None);
     }
     let rss_bytes = stat.rss.saturating_mul(procfs::page_size());
-    let shared = if pss { proportional(&process) } else { None };
+    let shared = if slow { proportional(&process) } else { None };
     let limits = process.limits()?;
     let ticks = stat.utime.saturating_add(stat.stime);
+    let (descriptors, hidden) = match descriptors::read(pid, if slow { KINDS_MAX } else { KINDS_QUICK }) {
+        Ok(descriptors) => (Some(descriptors), None),
+        Err(why) => (None, Some(format!("its descriptors, its input and output: {why}"))),
+    };
     let usage = Usage {
         part: part.into(),
         pid,
@@ -52,14 +85,22 @@ fn measure(part: &str, pid: u32, pss: bool) -> Result<Option<Reading>, ProcError
         pss_bytes: shared.unwrap_or(rss_bytes),
         threads: u64::try_from(stat.num_threads).unwrap_or_default(),
         // Not permitted for a process that may not be traced; then there is nothing to judge.
-        descriptors: process.fd_count().map_or(0, |count| count as u64),
+        descriptors: descriptors.map_or(0, |descriptors| descriptors.total),
         descriptors_max: match limits.max_open_files.soft_limit {
             LimitValue::Value(max) => max,
             LimitValue::Unlimited => u64::MAX,
         },
         cpu_ms: ticks.saturating_mul(1000) / procfs::ticks_per_second().max(1),
     };
-    Ok(Some(Reading { usage, pss_is_rss: shared.is_none() }))
+    Ok(Some(Reading {
+        usage,
+        pss_is_rss: shared.is_none(),
+        anon: anonymous(pid),
+        heap: if slow { heap(pid) } else { None },
+        descriptors,
+        io: io(pid),
+        hidden,
+    }))
 }
 
 /// Returns the memory of a process with what it shares divided among those who share it.
@@ -68,36 +109,26 @@ fn proportional(process: &Process) -> Option<u64> {
     maps.0.first()?.extension.map.get("Pss").copied()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn anonymous(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    kib(text.lines().find_map(|line| line.strip_prefix("RssAnon:"))?)
+}
 
-    #[test]
-    fn this_process_is_read_and_grows_with_what_it_opens() {
-        let before = read("daemon", std::process::id(), true).expect("it can be read").expect("it is there");
-        assert!(!before.pss_is_rss);
-        let usage = before.usage;
-        assert!(usage.rss_bytes > 1 << 20 && usage.pss_bytes > 1 << 19 && usage.pss_bytes < usage.rss_bytes * 2);
-        assert!(usage.threads >= 1 && usage.descriptors >= 3 && usage.descriptors_max > usage.descriptors);
-        let held: Vec<_> = (0..300).map(|_| std::fs::File::open("/dev/null").expect("a file")).collect();
-        let after = read("daemon", std::process::id(), false).expect("it can be read").expect("it is there");
-        // Other tests open and close files of their own meanwhile.
-        assert!(after.usage.descriptors >= usage.descriptors + 200, "{after:?}");
-        assert!(after.pss_is_rss);
-        drop(held);
-    }
+fn io(pid: u32) -> Option<Io> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok();
+    Some(Io { read_bytes: value("read_bytes:")?, write_bytes: value("write_bytes:")? })
+}
 
-    #[test]
-    fn a_process_that_is_gone_or_was_not_waited_for_is_nothing() {
-        let mut child = std::process::Command::new("true").spawn().expect("a child");
-        let pid = child.id();
-        // Until it is waited for, it is a zombie at last.
-        while read("worker-1", pid, true).expect("no error").is_some() {
-            std::thread::yield_now();
-        }
-        child.wait().expect("its end");
-        assert_eq!(read("worker-1", pid, true).expect("no error"), None);
-        assert_eq!(read("worker-1", 0, true).expect("no error"), None);
-        assert_eq!(read("worker-1", u32::MAX, true).expect("no error"), None);
-    }
+/// Returns what the heap takes of memory. The kernel makes the list as it is read, so that what stands behind is not paid for.
+fn heap(pid: u32) -> Option<u64> {
+    let map = std::fs::File::open(format!("/proc/{pid}/smaps")).ok()?;
+    let mut lines = BufReader::with_capacity(4096, map.take(MAP_BYTES_MAX)).lines().map_while(Result::ok);
+    lines.find(|line| line.ends_with("[heap]"))?;
+    kib(lines.find_map(|line| line.strip_prefix("Rss:").map(str::to_owned))?.as_str())
+}
+
+/// Reads an amount such as ` 123 kB`.
+fn kib(text: &str) -> Option<u64> {
+    text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }

@@ -1,6 +1,14 @@
 //! Pure statistics of series and samples: is it growing, did it change, is this build worse than that one. Nothing in here
 //! reads a clock, a file or another part of soakd, and every formula names its source.
 
+pub mod burn;
+pub mod change;
+pub mod compare;
+pub mod corpus;
+pub mod drift;
+pub mod latency;
+pub mod share;
+mod student;
 pub mod trend;
 
 /// One measured value.

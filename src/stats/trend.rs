@@ -1,4 +1,22 @@
 //! Whether a series grows: slope with confidence, steps, warm-up, saw-tooth, and how much data that is based on.
+//!
+//! First the parts of the series are found that are no growth ([`structure`]), then what kind of noise is left ([`noise`]), then
+//! the growth of what remains is measured and tested by ranks within stretches that nothing interrupts ([`rank`]).
+
+mod explain;
+mod fit;
+mod noise;
+pub(crate) mod quantile;
+pub mod rank;
+mod saw_tooth;
+mod step;
+mod structure;
+mod tidy;
+mod verdict;
+mod warm_up;
+mod words;
+
+pub use explain::explained;
 
 use super::Sample;
 
@@ -78,24 +96,8 @@ pub struct Trend {
 
 /// Examines a series; unsorted, duplicate and not finite values are put right or left out.
 pub fn examine(samples: &[Sample], limits: &Limits) -> Trend {
-    let _ = limits;
-    Trend {
-        outcome: Outcome::TooLittle,
-        slope_per_h: f64::NAN,
-        slope_low: f64::NAN,
-        slope_high: f64::NAN,
-        p: f64::NAN,
-        samples: samples.len(),
-        samples_used: 0,
-        effective: 0.0,
-        span_ms: 0,
-        epochs: 0,
-        warm_up_until_ms: None,
-        steps: Vec::new(),
-        saw_tooth: None,
-        detectable_per_h: f64::NAN,
-        reaches_ms: None,
-        line: Vec::new(),
-        why: String::new(),
-    }
+    verdict::examine(samples, limits)
 }
+
+#[cfg(test)]
+mod tests;

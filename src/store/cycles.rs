@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redb::WriteTransaction;
 
 use super::chain;
+use super::latency;
 use super::runs::{progress, put_progress, put_run};
 use super::steps::{after, put_summaries, summary_in};
 use super::tables::{self, CYCLES, STEPS, THINNED, key};
@@ -47,6 +48,7 @@ impl Store {
                 progress.pinned.push(cycle.cycle);
             }
             prune_steps(txn, &run.run, cycle.cycle)?;
+            latency::close_cycle(txn, &run.run, cycle.cycle)?;
             thin(txn, &run.run, &mut progress)?;
             put_progress(txn, &run.run, &progress)?;
             desk.close_cycle(txn, &run.run, cycle)

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::model::finding::Finding;
 use crate::model::incident::book::Book;
 use crate::model::incident::case::{Case, Context, Effect};
-use crate::model::incident::rules::Window;
+use crate::model::incident::rules::{REGRESSION, Window};
 use crate::model::incident::{ChangeKind, Incident, IncidentState};
 use crate::model::message::{Message, Policy, Postage, Subject};
 use crate::model::record::{CycleRecord, Outage};
@@ -117,6 +117,22 @@ impl Desk<'_> {
     ) -> Result<(), StoreError> {
         let resolve_after = self.policy.resolve_after;
         self.with_book(txn, run, |book, cx| book.close_cycle(cx, cycle, resolve_after))
+    }
+
+    /// Resolves the incident about a regression: a comparison found nothing that is worse.
+    pub(super) fn recovered(&mut self, txn: &WriteTransaction, run: &str) -> Result<(), StoreError> {
+        self.with_book(txn, run, |book, cx| book.resolve_cause(cx, REGRESSION))
+    }
+
+    /// Takes in which criteria of a run failed, and the causes of those that hold.
+    pub(super) fn judged(
+        &mut self,
+        txn: &WriteTransaction,
+        run: &str,
+        alarms: &[Finding],
+        held: &[String],
+    ) -> Result<(), StoreError> {
+        self.with_book(txn, run, |book, cx| book.judged(cx, alarms, held))
     }
 
     /// Returns true if an incident is open or anything happened to one since then.

@@ -65,10 +65,19 @@ impl Store {
 
     /// Returns what was measured of a run, by metric, the oldest first.
     pub fn measures(&self, run: &str) -> Result<BTreeMap<String, Vec<Measured>>, StoreError> {
+        self.measures_of(run, |_| true)
+    }
+
+    /// Returns what was measured of some metrics of a run.
+    pub fn measures_of(
+        &self,
+        run: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<BTreeMap<String, Vec<Measured>>, StoreError> {
         self.read(|txn| {
             let Some(table) = tables::if_there(txn, MEASURES)? else { return Ok(BTreeMap::new()) };
             let index: Index = tables::get(&table, MEASURES, &named(run, INDEX))?.unwrap_or_default();
-            let all = index.metrics.iter();
+            let all = index.metrics.iter().filter(|(name, _)| wanted(name));
             all.map(|(name, extent)| Ok((name.clone(), read(&table, (run, name), extent.points)?))).collect()
         })
     }

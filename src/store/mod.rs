@@ -2,11 +2,14 @@
 //! what "counted exactly once" means, and knows nothing of how cycles are run or shown. Everything that belongs together is
 //! written in one durable transaction, and no read transaction outlives the call that opened it.
 
+mod baseline;
 mod chain;
 mod cycles;
 mod desk;
 mod error;
 mod incidents;
+mod judgement;
+mod latency;
 mod measures;
 mod open;
 mod outbox;

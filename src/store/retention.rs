@@ -111,6 +111,8 @@ pub struct Past {
     pub logs: Vec<OldLog>,
     /// Logs that are being written.
     pub log_bytes: u64,
+    /// The run that later ones are compared with: its rows and reports stay.
+    pub baseline: Option<String>,
     pub now_ms: i64,
 }
 
@@ -133,16 +135,17 @@ impl Plan {
     }
 }
 
-/// Decides what goes. Runs that have not ended stay with all they have, and of the newest one that ended at least the rows and
-/// reports.
+/// Decides what goes. Runs that have not ended stay with all they have, and of the newest one that ended and of the baseline at
+/// least the rows and reports.
 pub fn plan(past: &Past, keep: &Keep) -> Plan {
     let newest_ended = past.runs.iter().find(|run| run.ended_ms.is_some()).map(|run| run.run.as_str());
+    let stays = |run: &str| newest_ended == Some(run) || past.baseline.as_deref() == Some(run);
     let known: BTreeSet<&str> = past.runs.iter().map(|run| run.run.as_str()).collect();
     let mut plan = Plan::default();
     for (place, run) in past.runs.iter().enumerate().rev() {
         let Some(ended) = run.ended_ms else { continue };
         let old = past.now_ms.saturating_sub(ended) > keep.age_ms;
-        if (place >= keep.runs || old) && newest_ended != Some(run.run.as_str()) {
+        if (place >= keep.runs || old) && !stays(&run.run) {
             plan.forget(past, run);
         }
     }
@@ -152,7 +155,7 @@ pub fn plan(past: &Past, keep: &Keep) -> Plan {
     // Stable: within each kind the newest stay first. The newest one that ended is what people look at first.
     with.sort_by_key(|run| (newest_ended != Some(run.run.as_str()), run.verdict == Some(Verdict::Pass)));
     plan.databases.extend(with.into_iter().skip(keep.databases).map(|run| run.run.clone()));
-    shrink(past, keep, newest_ended, &mut plan);
+    shrink(past, keep, &stays, &mut plan);
     for (all, gone) in [(&past.databases, &mut plan.databases), (&past.reports, &mut plan.reports)] {
         let orphans = all.iter().filter(|(run, held)| !known.contains(run.as_str()) && held.age_ms > ORPHAN_MS);
         gone.extend(orphans.map(|(run, _)| run.clone()));
@@ -170,13 +173,13 @@ pub fn plan(past: &Past, keep: &Keep) -> Plan {
 }
 
 /// Brings what ended runs hold below the bound: the oldest databases first, and then whole runs.
-fn shrink(past: &Past, keep: &Keep, newest_ended: Option<&str>, plan: &mut Plan) {
+fn shrink(past: &Past, keep: &Keep, stays: &dyn Fn(&str) -> bool, plan: &mut Plan) {
     let bytes = |held: &BTreeMap<String, Held>, run: &str| held.get(run).map_or(0, |held| held.bytes);
     let ended: Vec<&RunRecord> = past
         .runs
         .iter()
         .rev()
-        .filter(|run| run.ended_ms.is_some() && newest_ended != Some(run.run.as_str()) && !plan.runs.contains(&run.run))
+        .filter(|run| run.ended_ms.is_some() && !stays(&run.run) && !plan.runs.contains(&run.run))
         .collect();
     let mut total = 0u64;
     for run in &ended {

@@ -6,7 +6,7 @@ use super::chain;
 use super::tables::{self, BLOBS, EPOCHS, PROGRESS, RUNS, checked, key, named};
 use super::{BLOB_BYTES_MAX, EPOCHS_MAX, Progress, Store, StoreError};
 use crate::model::message::Subject;
-use crate::model::record::{EpochRecord, RunRecord};
+use crate::model::record::{Counters, EpochRecord, RunRecord};
 
 impl Store {
     /// Adds a run; its id must be new.
@@ -66,6 +66,14 @@ impl Store {
     /// Returns the newest run.
     pub fn latest(&self) -> Result<Option<RunRecord>, StoreError> {
         Ok(self.runs()?.into_iter().next())
+    }
+
+    /// Returns what all steps of a run came to so far.
+    pub fn totals(&self, run: &str) -> Result<Counters, StoreError> {
+        self.read(|txn| {
+            let progress: Option<Progress> = tables::get(&txn.open_table(PROGRESS)?, PROGRESS, &key(run, &[]))?;
+            progress.map(|progress| progress.totals).ok_or_else(|| StoreError::UnknownRun { run: run.to_owned() })
+        })
     }
 
     /// Adds an epoch; beyond a bound the oldest one after the first is dropped.

@@ -1,13 +1,13 @@
-//! Measured values over time. One sample is one small write: into the block of its minute; a block that is over becomes one
-//! point of the next coarser tier. The size is bounded by the number of names, tiers and blocks.
+//! Measured values over time. Samples of some moments are written together, each into the block of its minute; a block that is
+//! over becomes one point of the next coarser tier. The size is bounded by the number of names, tiers and blocks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadableTable, WriteTransaction};
 
 use super::tables::{self, DAEMON, RowsMut, SERIES, checked};
 use super::{Store, StoreError};
-use crate::model::series::{Block, NAME_BYTES_MAX, NAMES_MAX, Point, Tier};
+use crate::model::series::{Block, Moment, NAME_BYTES_MAX, NAMES_MAX, Point, Tier};
 
 /// Name of the list of names.
 const NAMES: &[u8] = b"series";
@@ -15,24 +15,39 @@ const NAMES: &[u8] = b"series";
 const BACK_MAX_MS: i64 = 600_000;
 
 impl Store {
-    /// Adds one sample to each of the named series; more than a bound of names are refused.
+    /// Adds one sample to each of the named series.
     pub fn record_series(&mut self, at_ms: i64, samples: &[(&str, f64)]) -> Result<(), StoreError> {
-        for (name, _) in samples {
-            if checked(name)?.len() > NAME_BYTES_MAX {
-                return Err(StoreError::BadName { name: name.chars().take(80).collect(), max: NAME_BYTES_MAX });
+        let values = samples.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        self.record_moments(&[Moment { at_ms, values }])
+    }
+
+    /// Adds the samples of several moments, the oldest first, in one commit. Of names beyond a bound nothing is kept, which is
+    /// an error when all the others are written.
+    pub fn record_moments(&mut self, moments: &[Moment]) -> Result<(), StoreError> {
+        let mut by_name: BTreeMap<&str, Vec<(i64, f64)>> = BTreeMap::new();
+        for moment in moments {
+            for (name, value) in &moment.values {
+                if checked(name)?.len() > NAME_BYTES_MAX {
+                    return Err(StoreError::BadName { name: name.chars().take(80).collect(), max: NAME_BYTES_MAX });
+                }
+                let samples = by_name.entry(name).or_default();
+                if value.is_finite() {
+                    samples.push((moment.at_ms.max(0), *value));
+                }
             }
         }
-        if samples.is_empty() {
+        if by_name.is_empty() {
             return Ok(());
         }
-        self.write(|txn| {
-            note_names(txn, samples)?;
+        let left_out = self.write(|txn| {
+            let left_out = note_names(txn, &mut by_name)?;
             let mut table = txn.open_table(SERIES)?;
-            for (name, value) in samples.iter().filter(|(_, value)| value.is_finite()) {
-                add(&mut table, name, at_ms.max(0), *value)?;
+            for (name, samples) in &by_name {
+                add(&mut table, name, samples)?;
             }
-            Ok(())
-        })
+            Ok(left_out)
+        })?;
+        left_out.map_or(Ok(()), |name| Err(StoreError::TooManySeries { name, max: NAMES_MAX }))
     }
 
     /// Returns the points of a series from one time up to, not including, another, each with its time, mean, minimum and
@@ -75,54 +90,66 @@ impl Store {
     }
 }
 
-fn note_names(txn: &WriteTransaction, samples: &[(&str, f64)]) -> Result<(), StoreError> {
+/// Notes new names, and takes out those beyond the bound; returns one of them.
+fn note_names(
+    txn: &WriteTransaction,
+    by_name: &mut BTreeMap<&str, Vec<(i64, f64)>>,
+) -> Result<Option<String>, StoreError> {
     let mut table = txn.open_table(DAEMON)?;
     let mut names: BTreeSet<String> = tables::get(&table, DAEMON, NAMES)?.unwrap_or_default();
-    let before = names.len();
-    for (name, _) in samples {
-        if !names.contains(*name) {
-            if names.len() >= NAMES_MAX {
-                return Err(StoreError::TooManySeries { name: (*name).to_owned(), max: NAMES_MAX });
-            }
+    let (before, mut left_out) = (names.len(), None);
+    by_name.retain(|name, _| {
+        let fits = names.contains(*name) || names.len() < NAMES_MAX;
+        if fits {
             names.insert((*name).to_owned());
+        } else {
+            left_out.get_or_insert_with(|| (*name).to_owned());
         }
-    }
+        fits
+    });
     if names.len() > before {
         tables::put(&mut table, DAEMON, NAMES, &names)?;
     }
-    Ok(())
+    Ok(left_out)
 }
 
-/// Adds a sample to the block of its minute; if that is a new one, the blocks before it are summed up and old ones dropped.
-fn add(table: &mut RowsMut<'_>, name: &str, at_ms: i64, value: f64) -> Result<(), StoreError> {
-    let mut at_ms = at_ms;
+/// Adds samples to the blocks of their minutes; when a new one begins, those before it are summed up and old ones dropped.
+fn add(table: &mut RowsMut<'_>, name: &str, samples: &[(i64, f64)]) -> Result<(), StoreError> {
     let mut newest = newest(table, name, Tier::Sample)?;
-    if let Some((_, block)) = &newest
-        && let Some(last) = block.0.last()
-        && last.at_ms > at_ms
-    {
-        if last.at_ms - at_ms <= BACK_MAX_MS {
-            at_ms = last.at_ms;
-        } else {
-            for tier in Tier::ALL {
-                drop_range(table, (name, tier), tier.block_of(at_ms), i64::MAX)?;
+    for (at_ms, value) in samples {
+        let mut at_ms = *at_ms;
+        if let Some(last) = newest.as_ref().and_then(|(_, block)| block.0.last())
+            && last.at_ms > at_ms
+        {
+            if last.at_ms - at_ms <= BACK_MAX_MS {
+                at_ms = last.at_ms;
+            } else {
+                for tier in Tier::ALL {
+                    drop_range(table, (name, tier), tier.block_of(at_ms), i64::MAX)?;
+                }
+                newest = None;
             }
-            newest = None;
         }
+        let start = Tier::Sample.block_of(at_ms);
+        let mut block = match newest.take() {
+            Some((from_ms, block)) if from_ms == start => block,
+            Some((from_ms, block)) => {
+                put_block(table, name, (from_ms, &block))?;
+                sum_up(table, name, (Tier::Sample, from_ms, &block), at_ms)?;
+                for tier in Tier::ALL {
+                    drop_range(table, (name, tier), 0, tier.block_of(at_ms - tier.kept_ms()))?;
+                }
+                Block::default()
+            }
+            None => Block::default(),
+        };
+        block.push(Point::sample(at_ms, *value));
+        newest = Some((start, block));
     }
-    let start = Tier::Sample.block_of(at_ms);
-    let mut block = match newest {
-        Some((from_ms, block)) if from_ms == start => block,
-        Some((from_ms, block)) => {
-            sum_up(table, name, (Tier::Sample, from_ms, &block), at_ms)?;
-            for tier in Tier::ALL {
-                drop_range(table, (name, tier), 0, tier.block_of(at_ms - tier.kept_ms()))?;
-            }
-            Block::default()
-        }
-        None => Block::default(),
-    };
-    block.push(Point::sample(at_ms, value));
+    newest.map_or(Ok(()), |(start, block)| put_block(table, name, (start, &block)))
+}
+
+fn put_block(table: &mut RowsMut<'_>, name: &str, (start, block): (i64, &Block)) -> Result<(), StoreError> {
     table.insert(block_key(name, Tier::Sample, start).as_slice(), block.pack().as_slice())?;
     Ok(())
 }

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::ReadTransaction;
+use serde::de::DeserializeOwned;
 
-use super::tables::{self, CYCLES, DATABASES, EPOCHS, FINDINGS, LOGS, OUTAGES, PROGRESS, RUNS, end, key};
+use super::baseline::{CHANGES, COMPARISON};
+use super::latency;
+use super::tables::{self, BLOBS, CYCLES, DATABASES, EPOCHS, FINDINGS, LOGS, OUTAGES, PROGRESS, RUNS, end, key, named};
 use super::{CYCLES_SHOWN, Progress, Store, StoreError};
 use crate::model::ids::DbNo;
-use crate::model::record::{CycleRecord, FORMAT, FindingGroup, LogTail, Snapshot};
+use crate::model::record::{CycleRecord, FORMAT, FindingGroup, LogTail, RunRecord, Snapshot};
 
 impl Store {
     /// Returns what reports are made from, or `None` if there is no such run.
     pub fn snapshot(&self, run: &str) -> Result<Option<Snapshot>, StoreError> {
         self.read(|txn| {
-            let Some(record) = tables::get(&txn.open_table(RUNS)?, RUNS, &key(run, &[]))? else { return Ok(None) };
+            let record: Option<RunRecord> = tables::get(&txn.open_table(RUNS)?, RUNS, &key(run, &[]))?;
+            let Some(record) = record else { return Ok(None) };
             let progress: Progress =
                 tables::get(&txn.open_table(PROGRESS)?, PROGRESS, &key(run, &[]))?.unwrap_or_default();
             let (from, until) = (key(run, &[]), end(run));
@@ -22,7 +26,8 @@ impl Store {
             findings.sort_by(|a, b| (a.first.at_ms, &a.cause).cmp(&(b.first.at_ms, &b.cause)));
             Ok(Some(Snapshot {
                 format: FORMAT,
-                made_ms: now_ms(),
+                // A run that has ended is the same whenever it is looked at.
+                made_ms: record.ended_ms.unwrap_or_else(now_ms),
                 run: record,
                 epochs: tables::scan(&txn.open_table(EPOCHS)?, EPOCHS, &from, &until)?,
                 databases: tables::scan(&txn.open_table(DATABASES)?, DATABASES, &from, &until)?,
@@ -33,15 +38,21 @@ impl Store {
                 totals: progress.totals,
                 cycles_done: progress.cycles_done,
                 cycles_by_verdict: progress.cycles_by_verdict,
-                judgement: None,
-                latency: Vec::new(),
-                baseline: None,
+                judgement: super::judgement::last(txn, run)?,
+                latency: latency::of_run(txn, run)?,
                 receipt: progress.head,
+                baseline: kept(txn, run, COMPARISON)?,
+                changes: kept(txn, run, CHANGES)?.unwrap_or_default(),
                 findings_ungrouped: progress.findings_ungrouped,
                 outages_dropped: progress.outages_dropped,
             }))
         })
     }
+}
+
+/// Returns a small value that is kept of a run under a name.
+fn kept<T: DeserializeOwned>(txn: &ReadTransaction, run: &str, name: &str) -> Result<Option<T>, StoreError> {
+    tables::get(&txn.open_table(BLOBS)?, BLOBS, &named(run, name))
 }
 
 /// Returns the first cycles without a pass and the last ones, in order, each once.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadableTable, WriteTransaction};
 
+use super::latency;
 use super::runs::{progress, put_progress};
 use super::tables::{self, DATABASES, FINDINGS, LOGS, OUTAGES, RUNS, STEPS, key, named};
 use super::{FINDING_GROUPS_MAX, OUTAGES_MAX, Progress, Store, StoreError};
@@ -42,6 +43,7 @@ impl Store {
                 progress.totals.errors += errors;
             }
             put_summaries(txn, run, &touched)?;
+            latency::count(txn, run, &fresh)?;
             fold(txn, run, &mut progress, fresh.iter().flat_map(|report| &report.findings))?;
             put_progress(txn, run, &progress)?;
             let findings: Vec<Finding> = fresh.iter().flat_map(|report| report.findings.iter().cloned()).collect();

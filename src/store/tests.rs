@@ -6,6 +6,7 @@ mod chain;
 mod commit;
 mod counting;
 mod crash;
+mod latency;
 mod measures;
 mod random;
 mod series;
@@ -88,13 +89,14 @@ pub(crate) fn a_step(cycle: u64, db: u32, no: u32) -> StepReport {
         bytes: 100,
         attempts: 1 + no % 2,
         started_ms: 1_000,
+        late_us: 0,
         elapsed_us: u64::from(no * db),
         seq: None,
         findings: (0..no % 3).map(|n| a_finding(1_000 * i64::from(n), db, &format!("answer 50{n}"))).collect(),
     }
 }
 
-pub(super) fn a_cycle(cycle: u64, verdict: Verdict) -> CycleRecord {
+pub(crate) fn a_cycle(cycle: u64, verdict: Verdict) -> CycleRecord {
     let check = |name: &str| CheckResult {
         check: name.to_owned(),
         verdict: Some(verdict),

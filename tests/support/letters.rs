@@ -26,6 +26,7 @@ pub(crate) fn letter(key: &str, subject: Subject) -> Letter {
         incidents: Vec::new(),
         snapshot: None,
         series: BTreeMap::new(),
+        measures: BTreeMap::new(),
         faults: Vec::new(),
         outbox: OutboxState::default(),
     }

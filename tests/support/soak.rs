@@ -23,9 +23,13 @@ pub(crate) struct Soak {
     pub(crate) mode: &'static str,
     pub(crate) pace: &'static str,
     pub(crate) rls: bool,
+    /// More keys of the workload.
+    pub(crate) workload: &'static str,
     /// More sections and keys of the configuration.
     pub(crate) more: String,
     pub(crate) plants: Vec<&'static str>,
+    /// How many times as fast the daemon's clock runs.
+    pub(crate) time_scale: Option<u32>,
     pub(crate) env: Vec<(String, String)>,
 }
 
@@ -41,8 +45,10 @@ impl Default for Soak {
             mode: "classic",
             pace: "lockstep",
             rls: true,
+            workload: "",
             more: String::new(),
             plants: Vec::new(),
+            time_scale: None,
             env: Vec::new(),
         }
     }
@@ -64,13 +70,13 @@ impl Soak {
     pub(crate) fn run(&self) -> Ended {
         let dir = tempfile::Builder::new().prefix("soakd-test").tempdir().unwrap();
         let state = dir.path().join("state");
-        let Self { seed, cycles, rows, iterations, databases, mode, pace, rls, more, .. } = self;
+        let Self { seed, cycles, rows, iterations, databases, mode, pace, rls, workload, more, .. } = self;
         let per_worker =
             self.databases_per_worker.map_or_else(String::new, |n| format!("databases_per_worker = {n}\n"));
         let config = format!(
             "[run]\nseed = {seed}\ncycles = {cycles}\nstate_dir = {state:?}\n{per_worker}\
              [workload.sync]\nscale = \"custom\"\nrows = {rows}\niterations = {iterations}\ndatabases = {databases}\n\
-             mode = \"{mode}\"\npace = \"{pace}\"\nrls = {rls}\nwait = \"5ms\"\n[log]\nlevel = \"info\"\nrepeats = \"0s\"\n{more}\n"
+             mode = \"{mode}\"\npace = \"{pace}\"\nrls = {rls}\nwait = \"5ms\"\n{workload}\n[log]\nlevel = \"info\"\nrepeats = \"0s\"\n{more}\n"
         );
         let file = dir.path().join("soakd.toml");
         std::fs::write(&file, config).unwrap();
@@ -78,7 +84,10 @@ impl Soak {
         for plant in &self.plants {
             args.extend(["--plant".to_owned(), (*plant).to_owned()]);
         }
-        if !self.plants.is_empty() {
+        if let Some(scale) = self.time_scale {
+            args.extend(["--time-scale".to_owned(), scale.to_string()]);
+        }
+        if !self.plants.is_empty() || self.time_scale.is_some() {
             args.push("--testing".into());
         }
         let (code, out, err) = soakd(&args, &self.env);

@@ -38,6 +38,7 @@ fn well() -> Health {
         disk_free_bytes: 10_000 * MIB,
         state_file_bytes: MIB,
         state_dir_bytes: MIB,
+        ..Health::default()
     }
 }
 

@@ -31,7 +31,9 @@ pub(super) const RUNS: Table<Snapshot> = Table {
         column("started_ms", Time, "When it began.", |s| s.run.started_ms.into()),
         maybe("ended_ms", Time, "When it ended; none while it lasts.", |s| s.run.ended_ms.into()),
         maybe("ended_because", Text, "Why it ended.", |s| s.run.ended_because.as_ref().into()),
-        column("exported_ms", Time, "When this was read.", |s| s.made_ms.into()),
+        column("as_of_ms", Time, "What the row is of: the end, or the moment of the export while it lasts.", |s| {
+            s.made_ms.into()
+        }),
         column("observed_ms", Integer, "Milliseconds in which the daemon was up.", |s| s.run.observed_ms.into()),
         maybe("verdict", Text, "`pass`, `inconclusive`, `aborted` or `fail`; none while it lasts.", |s| {
             s.run.verdict.map_or(Cell::Null, Cell::word)

@@ -184,7 +184,7 @@ fn json_holds_all_rows() {
         assert_eq!(objects.len(), rows.len(), "{}", shape.name);
         for (object, row) in objects.iter().zip(&rows) {
             assert_eq!(object.as_object().unwrap().len(), shape.columns.len());
-            for (column, cell) in shape.columns.iter().zip(row).filter(|(column, _)| column.name != "exported_ms") {
+            for (column, cell) in shape.columns.iter().zip(row).filter(|(column, _)| column.name != "as_of_ms") {
                 let found = match &object[column.name] {
                     Value::Null => Cell::Null,
                     Value::Number(n) if column.kind == Kind::Real => Cell::Real(n.as_f64().unwrap()),
@@ -215,7 +215,7 @@ fn csv_holds_all_rows() {
                     (Kind::Real, text) if !text.is_empty() => format!("{:e}", text.parse::<f64>().unwrap()),
                     (_, text) => text.to_owned(),
                 };
-                assert!(column.name == "exported_ms" || text == shown(cell), "{}.{}: {text}", shape.name, column.name);
+                assert!(column.name == "as_of_ms" || text == shown(cell), "{}.{}: {text}", shape.name, column.name);
             }
         }
     }
@@ -249,7 +249,7 @@ fn sqlite_holds_all_rows_and_says_what_they_are() {
                     Sql::Text(text) => Cell::Text(text),
                     Sql::Blob(_) => panic!("a blob"),
                 };
-                assert!(column.name == "exported_ms" || found == *cell, "{}.{}: {found:?}", shape.name, column.name);
+                assert!(column.name == "as_of_ms" || found == *cell, "{}.{}: {found:?}", shape.name, column.name);
             }
         }
         assert!(read.next().unwrap().is_none());
@@ -278,7 +278,7 @@ fn parquet_holds_all_rows() {
                     Field::Bool(is) => Cell::Boolean(*is),
                     other => panic!("{other:?}"),
                 };
-                assert!(name == "exported_ms" || found == *cell, "{}.{name}: {found:?}", shape.name);
+                assert!(name == "as_of_ms" || found == *cell, "{}.{name}: {found:?}", shape.name);
             }
         }
     }

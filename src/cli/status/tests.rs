@@ -51,6 +51,7 @@ fn status() -> Status {
             disk_free_bytes: 1 << 40,
             state_file_bytes: 900,
             state_dir_bytes: 5 << 20,
+            ..Health::default()
         },
         ..Status::default()
     }

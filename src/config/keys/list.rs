@@ -1,6 +1,7 @@
 //! The table itself: every key with its kind and one sentence. It holds data only; how keys are found stands in [`super`].
 
 use super::{Key, Kind, TOLERABLE};
+use crate::config::criteria::NAMES;
 
 const fn key(path: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { path, kind, required: false, doc }
@@ -36,6 +37,7 @@ pub const KEYS: &[Key] = &[
     key("workload.sync.databases", Kind::Int(1, 1_024), "Local databases that sync with each other."),
     key("workload.sync.mode", Kind::Choice(&["classic", "incremental", "contended"]), "What one iteration does."),
     key("workload.sync.pace", Kind::Choice(&["concurrent", "lockstep"]), "How databases move through their steps."),
+    key("workload.sync.rate", Kind::Number(0.001, 10_000.0), "Steps that each database starts in a second."),
     key("workload.sync.rls", Kind::Bool, "Row-level security: a token per user instead of one key for all."),
     key("workload.sync.updates", Kind::Int(0, 1_000), "Updates of all rows per iteration (mode incremental)."),
     key("workload.sync.deletes", Kind::Int(0, 1_000), "Deletes per iteration (mode incremental)."),
@@ -89,6 +91,39 @@ pub const KEYS: &[Key] = &[
         "Kinds of errors that do not fail a cycle when a retry healed them.",
     ),
     key("verify.evidence", Kind::Int(1, 10_000), "Evidence lines kept per check."),
+    key("criteria.success_share", Kind::Number(0.0, 1.0), "Share of steps that must be acknowledged."),
+    key("criteria.unexpected_errors", Kind::Int(0, 1_000_000_000), "Errors beyond those that are tolerated."),
+    key("criteria.disconnects", Kind::Int(1, 1_000_000_000), "Lost connections and outages; there must be fewer."),
+    key("criteria.memory_slope", Kind::Size(0, TIB), "Growth of a part's memory per hour."),
+    key("criteria.memory_step", Kind::Size(1, TIB), "Lasting rise of a part's memory at once."),
+    key("criteria.memory_ceiling", Kind::Size(1, 1_024 * TIB), "Memory that no part exceeds."),
+    key("criteria.descriptors_slope", Kind::Number(0.0, 1e9), "Growth of a part's open descriptors per hour."),
+    key("criteria.wal_slope", Kind::Size(0, TIB), "Growth of the target's write-ahead log per hour."),
+    key(
+        "criteria.database_slope",
+        Kind::Size(0, TIB),
+        "Growth of the target's database per hour that no rows explain.",
+    ),
+    key("criteria.p99", Kind::Time(1, HOUR), "99th percentile of the latency of network calls."),
+    key("criteria.p99_drift", Kind::Number(0.001, 100.0), "Relative rise of the 99th percentile over the run."),
+    key("criteria.throughput_drift", Kind::Number(0.001, 1.0), "Relative fall of the throughput over the run."),
+    key("criteria.converge", Kind::Time(1, DAY), "Time in which all databases converge."),
+    key("criteria.budget", Kind::Number(0.5, 0.999_999), "Share of operations that succeed at once."),
+    key("criteria.confidence", Kind::Number(0.8, 0.9999), "Confidence of what is estimated."),
+    key("criteria.skip", Kind::Choices(NAMES), "Criteria that are not judged."),
+    key("observe.every", Kind::Time(100, 10 * MINUTE), "Time between two samples of what processes use."),
+    key("observe.target_pid", Kind::Int(1, 4_194_304), "The target's process on this machine."),
+    key("observe.target_unit", Kind::Unit, "The target's systemd unit on this machine."),
+    key("observe.target_metrics", Kind::Url, "Address of the target's metrics in Prometheus' format."),
+    key("observe.target_figures", Kind::Metrics, "Further metrics that are taken from there."),
+    key("observe.target_files", Kind::Paths, "The target's SQLite databases on this machine."),
+    key("observe.target_postgres", Kind::Secret, "The PostgreSQL that the target keeps its rows in."),
+    key("observe.version.header", Kind::Text(64), "Header in the answer to the liveness probe that tells the version."),
+    key("observe.version.endpoint", Kind::Url, "Address that answers with the version."),
+    key("observe.version.pointer", Kind::Pointer, "Where in that answer it stands, if that is JSON."),
+    key("observe.version.command", Kind::Command, "Program that prints the version, with its arguments."),
+    key("observe.version.label", Kind::Text(120), "The version itself."),
+    key("observe.version.timeout", Kind::Time(100, MINUTE), "How long it may take to find out the version."),
     required("schedule.*.cron", Kind::Cron, "When a run begins."),
     key("schedule.*.zone", Kind::Zone, "Time zone of `cron`, `quiet` and `until`."),
     key("schedule.*.overlap", Kind::Choice(&["skip", "queue"]), "What happens when another run is still under way."),

@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 
 use super::Rules;
 use crate::config::quiet::{QuietHours, next_loud};
-use crate::config::{Config, MailConfig, MailSecurity, NotifyConfig, Span};
+use crate::config::{Config, MailConfig, MailSecurity, NotifyConfig, Span, TargetConfig};
 
 /// Hosts whose addresses are secrets by themselves.
 const SECRET_HOSTS: &[&str] = &["hooks.slack.com", "hooks.slack-gov.com", "discord.com", "discordapp.com"];
@@ -17,6 +17,7 @@ impl Rules<'_> {
         for (name, schedule) in &config.schedule {
             self.quiet(&format!("schedule.{name}.quiet"), &schedule.quiet);
         }
+        self.observe(config);
         self.notify(&config.notify);
         let api = &config.api;
         if let Some(listen) = api.listen.filter(|listen| !listen.ip().is_loopback())
@@ -34,6 +35,73 @@ impl Rules<'_> {
                 "limits.disk_pause",
                 format!("{} is more than limits.disk_warn, {}", limits.disk_pause, limits.disk_warn),
                 "a size up to limits.disk_warn",
+            );
+        }
+    }
+
+    /// Checks that a target is looked for in one place, and only if soakd does not run it itself.
+    fn observe(&mut self, config: &Config) {
+        self.version();
+        let observe = &config.observe;
+        if let TargetConfig::Embedded(_) = config.target {
+            for (name, given) in [
+                ("target_pid", observe.target_pid.is_some()),
+                ("target_unit", observe.target_unit.is_some()),
+                ("target_metrics", observe.target_metrics.is_some()),
+                ("target_figures", !observe.target_figures.is_empty()),
+                ("target_files", !observe.target_files.is_empty()),
+                ("target_postgres", observe.target_postgres.is_some()),
+            ] {
+                if given {
+                    self.report(
+                        &format!("observe.{name}"),
+                        "soakd runs the embedded target itself, and knows its process, its files and its PostgreSQL",
+                        "this key with another target",
+                    );
+                }
+            }
+            return;
+        }
+        if observe.target_pid.is_some() && observe.target_unit.is_some() {
+            self.report(
+                "observe.target_unit",
+                "target_pid says already which process the target is",
+                "target_pid, or target_unit, which follows restarts",
+            );
+        }
+        if !observe.target_figures.is_empty() && !self.has("observe.target_metrics") {
+            self.report(
+                "observe.target_figures",
+                "there is no address to take them from",
+                "target_metrics with the address of the target's metrics",
+            );
+        }
+    }
+
+    /// Checks that one way to the version is given.
+    fn version(&mut self) {
+        const WAYS: &str = "one of header, endpoint, command and label";
+        let section = "observe.version";
+        if !self.has(section) {
+            return;
+        }
+        let has = |rules: &Self, name: &str| rules.has(&format!("{section}.{name}"));
+        let given: Vec<&str> =
+            ["header", "endpoint", "command", "label"].into_iter().filter(|name| has(self, name)).collect();
+        match given.as_slice() {
+            [] => self.report(section, "the section does not say where the version is from", WAYS),
+            [_] => {}
+            [first, others @ ..] => {
+                for other in others {
+                    self.report(&format!("{section}.{other}"), format!("{first} says already where it is from"), WAYS);
+                }
+            }
+        }
+        if has(self, "pointer") && !given.contains(&"endpoint") {
+            self.report(
+                &format!("{section}.pointer"),
+                "only the answer of an endpoint is JSON",
+                "pointer with endpoint",
             );
         }
     }

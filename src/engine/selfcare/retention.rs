@@ -32,6 +32,8 @@ const ERRORS_MAX: usize = 5;
 pub trait Rows: Send + Sync {
     /// Returns all runs, the newest first.
     fn runs(&self) -> Result<Vec<RunRecord>, StoreError>;
+    /// Returns the run that later ones are compared with.
+    fn baseline(&self) -> Result<Option<String>, StoreError>;
     /// Removes some rows of a run; `0` means that none are left.
     fn forget_some(&self, run: &str) -> Result<u64, StoreError>;
 }
@@ -39,6 +41,10 @@ pub trait Rows: Send + Sync {
 impl Rows for Shared {
     fn runs(&self) -> Result<Vec<RunRecord>, StoreError> {
         self.with(|store| store.runs())
+    }
+
+    fn baseline(&self) -> Result<Option<String>, StoreError> {
+        self.with(|store| store.baseline())
     }
 
     fn forget_some(&self, run: &str) -> Result<u64, StoreError> {
@@ -49,6 +55,10 @@ impl Rows for Shared {
 impl Rows for Ledger {
     fn runs(&self) -> Result<Vec<RunRecord>, StoreError> {
         self.with(|store| store.runs())
+    }
+
+    fn baseline(&self) -> Result<Option<String>, StoreError> {
+        self.with(|store| store.baseline())
     }
 
     fn forget_some(&self, run: &str) -> Result<u64, StoreError> {
@@ -125,14 +135,14 @@ pub fn sweep(rows: &dyn Rows, state_dir: &Path, keep: &RetentionConfig, now_ms: 
     let databases = survey(&runs_dir, &mut swept.errors, stop);
     let reports = survey(&reports_dir, &mut swept.errors, stop);
     let (logs, log_bytes) = logs(&state_dir.join("logs"));
-    let runs = match rows.runs() {
-        Ok(runs) => runs,
+    let (runs, baseline) = match rows.runs().and_then(|runs| Ok((runs, rows.baseline()?))) {
+        Ok(known) => known,
         Err(error) => {
             swept.errors.push(format!("retention cannot read the runs: {error}"));
             return swept;
         }
     };
-    let past = Past { runs, databases, reports, logs, log_bytes, now_ms };
+    let past = Past { runs, databases, reports, logs, log_bytes, baseline, now_ms };
     let plan = plan(&past, &kept(keep));
     let mut failed: Vec<&str> = Vec::new();
     for (all, held, dir, count) in [

@@ -12,6 +12,7 @@ use super::probe;
 use super::protocol::{Command, DatabaseSpec, Event, Reply, Request, RetrySpec, Secret};
 use super::scan;
 use super::sync_step::{self, Caller, Exchange};
+use super::tempo::Tempo;
 use super::write_step::Writer;
 use crate::engine::retry::Retry;
 use crate::model::classify;
@@ -23,6 +24,8 @@ use crate::workload::sync::{Plan, branch};
 /// What all databases of a worker share.
 pub struct Shared {
     pub plan: Plan,
+    /// Steps per second, as in [`Tempo`].
+    pub rate: Option<f64>,
     pub retry: RetrySpec,
     pub events: SyncSender<Event>,
     /// Set when the run is to stop after the step in work.
@@ -84,6 +87,9 @@ impl Database {
                 let found = scan::full(self.session()?.conn(), &table, seed, owner.as_deref()).map_err(local)?;
                 Ok(Reply::Scan(found))
             }
+            Command::Holdings => {
+                Ok(Reply::Holdings { metadata: scan::metadata(self.session()?.conn()).map_err(local)? })
+            }
             Command::Journal { cycle } => {
                 let db = self.spec.db;
                 Ok(Reply::Journal(journal::cycle(self.session()?.conn(), db, cycle).map_err(local)?))
@@ -137,11 +143,13 @@ impl Database {
             journal::set_baseline(conn, cycle, &states).map_err(local)?;
         }
         let done = journal::last_step(conn, cycle).map_err(local)?;
+        let mut tempo = Tempo::begin(self.shared.rate);
         for step in self.shared.plan.steps(cycle, self.spec.db) {
             if step.no <= done || step.no > upto {
                 continue;
             }
-            if self.shared.stop.load(Ordering::Relaxed) || !self.step(cycle, step)? {
+            let late = tempo.start(step.action, &self.shared.stop);
+            if !late.map_or(Ok(false), |late| self.step(cycle, step, late))? {
                 return Ok(Reply::Loaded { stopped: true });
             }
         }
@@ -149,7 +157,7 @@ impl Database {
     }
 
     /// Takes one step, records it and reports it; false when it was interrupted before it ended.
-    fn step(&mut self, cycle: u64, step: Step) -> Result<bool, Failed> {
+    fn step(&mut self, cycle: u64, step: Step, late: Duration) -> Result<bool, Failed> {
         let started = Instant::now();
         let mut report = StepReport {
             db: self.spec.db,
@@ -161,6 +169,7 @@ impl Database {
             bytes: 0,
             attempts: 1,
             started_ms: Utc::now().timestamp_millis(),
+            late_us: late.as_micros() as u64,
             elapsed_us: 0,
             seq: None,
             findings: Vec::new(),

@@ -9,4 +9,5 @@ pub mod process;
 pub mod protocol;
 pub mod scan;
 pub mod sync_step;
+pub mod tempo;
 pub mod write_step;

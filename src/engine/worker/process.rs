@@ -41,6 +41,7 @@ pub fn run() -> anyhow::Result<()> {
     let (events, outgoing) = sync_channel(EVENTS_MAX);
     let shared = Arc::new(Shared {
         plan: hello.plan,
+        rate: hello.rate,
         retry: hello.retry,
         events: events.clone(),
         stop: Arc::new(AtomicBool::new(false)),

@@ -14,7 +14,7 @@ use crate::target::sync_sql::SessionSpec;
 use crate::workload::sync::Plan;
 
 /// Version of this protocol; a worker of another version is refused.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// Longest line that either side accepts.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
 
@@ -25,6 +25,8 @@ pub struct Hello {
     pub protocol: u32,
     pub run: String,
     pub plan: Plan,
+    /// Steps per second and database; none for as fast as they can.
+    pub rate: Option<f64>,
     pub databases: Vec<DatabaseSpec>,
     pub retry: RetrySpec,
     pub log_level: String,
@@ -90,6 +92,8 @@ pub enum Command {
     Inspect { receive: bool },
     /// Tries one receive with this credential in place of its own; the reply says what came of it.
     Trial { credential: Secret },
+    /// Counts what the sync functions keep for themselves in the local database.
+    Holdings,
     /// Closes the session.
     Close,
     /// For the whole worker (database 0): stop loading after the step in work.
@@ -163,6 +167,9 @@ pub enum Reply {
         resting: bool,
     },
     Scan(Scan),
+    Holdings {
+        metadata: u64,
+    },
     Journal(CycleJournal),
     Written {
         refused: Vec<Refused>,

@@ -158,6 +158,19 @@ pub fn rows(
     Ok((out, total))
 }
 
+/// Counts the rows that the sync functions keep for themselves, in the tables that are named as theirs.
+pub fn metadata(conn: &Connection) -> rusqlite::Result<u64> {
+    let mut tables = conn.prepare_cached(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name LIKE 'cloudsync\\_%' ESCAPE '\\' \
+         OR name LIKE '%\\_cloudsync' ESCAPE '\\' OR name IN ('soakd_outbox', 'soakd_client_state'))",
+    )?;
+    let names: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    names.iter().try_fold(0, |sum, name| {
+        let sql = format!("SELECT count(*) FROM {}", crate::model::schema::quote(name));
+        Ok(sum + conn.query_row(&sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    })
+}
+
 /// Returns true for the rows of isolation probes.
 pub fn is_probe(table: &TableSpec, cells: &[Cell<'_>]) -> bool {
     matches!(cells[table.key], Cell::Text(key) if key.starts_with(PROBE_PREFIX))

@@ -83,6 +83,13 @@ impl Book {
         case.incident.clean_cycles
     }
 
+    /// Resolves the open incident of a cause, if there is one.
+    pub fn resolve_cause(&mut self, cx: &Context<'_>, cause: &str) {
+        if let Some(id) = self.of_cause(cause).map(|case| case.incident.id) {
+            self.resolve(cx, id);
+        }
+    }
+
     /// Returns the open incident of a cause.
     pub(super) fn of_cause(&self, cause: &str) -> Option<&Case> {
         self.open.get(self.by_cause.get(cause)?)

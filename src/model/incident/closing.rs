@@ -4,8 +4,8 @@
 use super::Severity;
 use super::book::Book;
 use super::case::{Case, Context};
-use super::rules::{Depth, Sight, UNPROVEN, check_cause, check_name, proves_clean};
-use crate::model::finding::cut;
+use super::rules::{CRITERION, Depth, Sight, UNPROVEN, check_cause, check_name, proves_clean};
+use crate::model::finding::{Finding, cut};
 use crate::model::record::CycleRecord;
 use crate::model::verdict::{CheckResult, Verdict};
 
@@ -38,6 +38,15 @@ impl Book {
             self.unproven(cx, cycle, &whole);
         }
         self.count_clean(cx, cycle, resolve_after);
+    }
+
+    /// Takes in which criteria of a run failed, and resolves the incidents of those that hold: no cycle can show that alone.
+    pub fn judged(&mut self, cx: &mut Context<'_>, alarms: &[Finding], held: &[String]) {
+        self.add(cx, alarms);
+        let over = self.open.values().map(|case| &case.incident).filter(|incident| held.contains(&incident.cause));
+        for id in over.map(|incident| incident.id).collect::<Vec<_>>() {
+            self.resolve(cx, id);
+        }
     }
 
     /// Returns the incidents that were seen in a cycle.
@@ -98,8 +107,10 @@ impl Book {
 
     fn count_clean(&mut self, cx: &Context<'_>, cycle: &CycleRecord, resolve_after: u32) {
         let seen: Vec<u64> = self.seen_in(cx.run, cycle.cycle).map(|case| case.incident.id).collect();
-        let clean =
-            |case: &&Case| !seen.contains(&case.incident.id) && proves_clean(case.incident.causes.keys(), cycle);
+        let clean = |case: &&Case| {
+            let of_run = case.incident.cause.starts_with(CRITERION);
+            !of_run && !seen.contains(&case.incident.id) && proves_clean(case.incident.causes.keys(), cycle)
+        };
         let clean: Vec<u64> = self.open.values().filter(clean).map(|case| case.incident.id).collect();
         for id in clean {
             if self.count_one(id) >= resolve_after.max(1) {

@@ -10,6 +10,10 @@ use crate::model::verdict::CheckResult;
 /// What begins the causes of checks that failed, and of checks that proved nothing.
 pub const CHECK: &str = "check/";
 pub const UNPROVEN: &str = "inconclusive/";
+/// The cause of everything that got worse: whatever shows it, it is one build that did it.
+pub const REGRESSION: &str = "regression";
+/// What begins the causes of criteria of a whole run.
+pub const CRITERION: &str = "criterion.";
 /// Evidence lines that one failed check adds.
 const CHECK_LINES: usize = 10;
 
@@ -156,11 +160,17 @@ pub fn depth(finding: &Finding) -> Depth {
 
 /// Returns the cause that a finding is joined by; a failed check that was written down as a finding has the check's cause.
 pub fn cause_of(finding: &Finding) -> String {
+    if finding.kind == Kind::Regression {
+        return REGRESSION.to_owned();
+    }
     if matches!(finding.kind, Kind::Divergence | Kind::Isolation)
         && let Some((check, summary)) = finding.message.split_once(": ")
         && !check.contains(' ')
     {
         return check_cause(check, summary);
+    }
+    if let (Kind::Criterion, Some(code)) = (finding.kind, &finding.code) {
+        return short(code);
     }
     let cause = finding.cause();
     if depth(finding) == Depth::Root { short(headline(&cause)) } else { short(&cause) }
@@ -208,6 +218,10 @@ pub fn line(finding: &Finding) -> String {
 /// Returns true if every check that an incident comes from passed in a cycle, and something was looked at at all.
 pub fn proves_clean<'a>(causes: impl Iterator<Item = &'a String> + Clone, cycle: &CycleRecord) -> bool {
     use crate::model::verdict::Verdict;
+    // A cycle says nothing about a build that got slower: another comparison does.
+    if causes.clone().any(|cause| cause == REGRESSION) {
+        return false;
+    }
     let passed = |wanted: &dyn Fn(&str) -> bool| {
         let mut verdicts = cycle.checks.iter().filter(|c| wanted(&c.check)).filter_map(|c| c.verdict).peekable();
         verdicts.peek().is_some() && verdicts.all(|verdict| verdict == Verdict::Pass)

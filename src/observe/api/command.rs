@@ -44,6 +44,12 @@ struct StopBody {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct BaselineBody {
+    run: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Nothing {}
 
 #[derive(Serialize)]
@@ -81,6 +87,13 @@ pub(super) async fn stop(State(api): Ask, body: Body) -> Answer {
 pub(super) async fn reload(State(api): Ask, body: Body) -> Answer {
     let Nothing {} = parse(body)?;
     tell(&api, Control::Reload).await
+}
+
+/// `POST /v1/baseline`
+pub(super) async fn baseline(State(api): Ask, body: Body) -> Answer {
+    let BaselineBody { run } = parse(body)?;
+    let run = run.map(|run| short("run", run)).transpose()?;
+    tell(&api, Control::Baseline { run }).await
 }
 
 /// Reads a body; none at all stands for the defaults.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::OPENAPI;
@@ -14,7 +14,8 @@ use crate::model::incident::Incident;
 use crate::model::record::{CycleRecord, RunRecord};
 use crate::model::status::{DaemonState, ScheduleStatus};
 use crate::observe::metrics::{OPENMETRICS, PLAIN};
-use crate::observe::report::{self, Format};
+use crate::observe::report::{self, Format, Gathered};
+use crate::store::StoreError;
 
 /// Entries of a list where the request says nothing, and at most.
 const LIMIT: (usize, usize) = (50, 500);
@@ -35,6 +36,17 @@ pub(super) async fn runs(State(api): Ask) -> Answer {
     let permit = api.large().await?;
     let runs = api.state.store.with(|store| store.runs())?;
     large(permit, "application/json", report::runs_json(&runs, api.state.clock.now_ms()))
+}
+
+/// The run that later ones are compared with.
+#[derive(Serialize)]
+struct Baseline {
+    run: Option<String>,
+}
+
+/// `GET /v1/baseline`
+pub(super) async fn baseline(State(api): Ask) -> Answer {
+    json(&Baseline { run: api.state.store.with(|store| store.baseline())? })
 }
 
 /// `GET /v1/runs/{run}`
@@ -85,6 +97,7 @@ enum Wanted {
     Text,
     Markdown,
     Json,
+    Html,
 }
 
 /// `GET /v1/runs/{run}/report`
@@ -93,12 +106,21 @@ pub(super) async fn report(State(api): Ask, name: Name, query: Asked<ReportQuery
         Wanted::Text => (Format::Text, "text/plain; charset=utf-8"),
         Wanted::Markdown => (Format::Markdown, "text/markdown; charset=utf-8"),
         Wanted::Json => (Format::Json, "application/json"),
+        Wanted::Html => (Format::Html, "text/html; charset=utf-8"),
     };
     let permit = api.large().await?;
     let run = found(&api, name)?.run;
-    let snapshot = api.state.store.with(|store| store.snapshot(&run))?;
-    let snapshot = snapshot.ok_or_else(|| Problem::missing(format!("run {run} has no report yet")))?;
-    large(permit, content_type, report::render(&snapshot, format))
+    let (store, name) = (api.state.store.clone(), run.clone());
+    let made = move || -> Result<Option<String>, StoreError> {
+        match format {
+            Format::Html => Ok(store.with(|store| Gathered::read(store, &name))?.map(|run| run.page())),
+            format => Ok(store.with(|store| store.snapshot(&name))?.map(|snapshot| report::render(&snapshot, format))),
+        }
+    };
+    // Drawing takes longer than a thread that answers others may be kept.
+    let made = tokio::task::spawn_blocking(made).await;
+    let made = made.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the report could not be made"))??;
+    large(permit, content_type, made.ok_or_else(|| Problem::missing(format!("run {run} has no report yet")))?)
 }
 
 /// Which incidents are wanted.

@@ -51,6 +51,8 @@ pub const ROUTES: &[Route] = &[
     Route { method: "get", path: "/v1/series", make: || get(measures::names) },
     Route { method: "get", path: "/v1/series/{name}", make: || get(measures::series) },
     Route { method: "get", path: "/v1/events", make: || get(stream::events) },
+    Route { method: "get", path: "/v1/baseline", make: || get(read::baseline) },
+    Route { method: "post", path: "/v1/baseline", make: || post(command::baseline) },
     Route { method: "post", path: "/v1/pause", make: || post(command::pause) },
     Route { method: "post", path: "/v1/resume", make: || post(command::resume) },
     Route { method: "post", path: "/v1/trigger", make: || post(command::trigger) },

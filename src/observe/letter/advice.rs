@@ -33,6 +33,12 @@ pub(super) fn advice(finding: &Finding) -> &'static [&'static str] {
             "Take the accepted operation from the evidence and check the row-level security policy for that verb.",
             "Check that the service verifies signature, expiry and audience of tokens, and runs as a role that policies bind.",
         ],
+        (Kind::Regression, _) => &[
+            "See what was deployed between the two versions below, and what they changed in the calls that got slower.",
+            "`soakd compare BASELINE RUN` shows all metrics with their intervals; run it once more to see whether it stays.",
+            "Look whether something else on the machine, or between it and the service, took its time.",
+            "If it is wanted, make the new run the baseline: `soakd baseline set RUN`.",
+        ],
         (Kind::Crash, Side::Server | Side::Network) => &[
             "Find the first cause in the server's log at the time of the first sight; its last lines are in the message.",
             "Look for the out-of-memory killer: `journalctl -k | grep -i oom`.",
@@ -46,6 +52,19 @@ pub(super) fn advice(finding: &Finding) -> &'static [&'static str] {
         (Kind::DiskFull, _) => &[
             "Free space on the disk of the state directory: old runs, logs and local databases are the first to look at.",
             "soakd goes on by itself when there is room; nothing was judged while it was short.",
+        ],
+        (Kind::Criterion, Side::Soakd) => &[
+            "A process of soakd itself does not keep to the criterion; the service under test is none the worse for it.",
+            "See the report's section on criteria for the interval and the samples. Keep this mail: it shows when it began.",
+        ],
+        (Kind::Criterion, _) if about("grows") || about("rose by") => &[
+            "See the report's section on criteria for the interval, the samples and the forecast.",
+            "Compare when it began with deployments and versions of the server, and with what the workload did then.",
+            "`soakd trend` shows the whole series; memory that stays after a restart of the load is a leak, not a cache.",
+        ],
+        (Kind::Criterion, _) => &[
+            "See the report's section on criteria for the interval and the samples that it rests on.",
+            "Compare when it began with deployments and versions of the server, and with other load on the machine.",
         ],
         (Kind::Other, Side::Soakd) if about("memory") => &[
             "See in the memory chart which part grows, and whether it grows with the cycles or at once.",
@@ -102,6 +121,7 @@ fn service(kind: Kind) -> &'static [&'static str] {
             "Find the request in the log of the service at the time below: an answer of 500 or more is its own error.",
             "See whether its database was down, full or out of connections.",
         ],
-        Kind::Divergence | Kind::Isolation | Kind::Crash | Kind::Stuck | Kind::DiskFull | Kind::Other => OTHER,
+        Kind::Divergence | Kind::Isolation | Kind::Criterion | Kind::Regression => OTHER,
+        Kind::Crash | Kind::Stuck | Kind::DiskFull | Kind::Other => OTHER,
     }
 }

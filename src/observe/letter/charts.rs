@@ -5,7 +5,8 @@ use super::{Image, Letter};
 use crate::model::incident::IncidentState;
 use crate::model::record::{CycleRecord, FindingGroup, Snapshot};
 use crate::model::verdict::Verdict;
-use crate::observe::chart::{self, Look, Mark, Series, Shade, Spec, Unit};
+use crate::observe::chart::{self, Look, Mark, MarkKind, PAPER, Scale, Series, Shade, Spec, Unit};
+use crate::observe::figures;
 use crate::observe::report::words::{between, count, number};
 
 /// Cycles that one chart covers, the last ones.
@@ -18,6 +19,8 @@ const PARTS_MAX: usize = 5;
 const MARKS_MAX: usize = 4;
 /// Largest picture.
 const PNG_MAX: usize = 40_000;
+/// Points of a line when a picture is too large with more.
+const CALMER: [usize; 3] = [160, 80, 40];
 
 /// All charts of a mail.
 #[derive(Debug, Default)]
@@ -37,13 +40,24 @@ pub(super) fn charts(letter: &Letter) -> Charts {
         charts.add("findings", "Errors over the time of the run", findings(letter, snapshot));
     }
     charts.add("memory", "Memory of the parts of soakd", memory(letter));
+    // A workload without measured latencies, or one that has just begun, is no reason for a word.
+    if let Some((action, made)) = latency(letter) {
+        charts.add("latency", &format!("Latency of {action}"), Ok(made));
+    }
     charts
 }
 
 impl Charts {
     fn add(&mut self, name: &str, caption: &str, made: Result<(Spec, String), &str>) {
         let drawn = made.map_err(str::to_owned).and_then(|(spec, alt)| {
-            let png = chart::png(&chart::line_chart(&spec))?;
+            let drawn = |spec: &Spec| chart::png(&chart::line_chart(spec, &PAPER));
+            let mut png = drawn(&spec)?;
+            // Noise is what makes a picture large.
+            for points in CALMER {
+                if png.len() > PNG_MAX {
+                    png = drawn(&spec.calmer(points))?;
+                }
+            }
             if png.len() > PNG_MAX { Err("the picture is too large".to_owned()) } else { Ok((png, alt)) }
         });
         match drawn {
@@ -68,7 +82,7 @@ fn spec(letter: &Letter, title: &str, left: Unit, series: Vec<Series>) -> Spec {
         letter.incident.iter().chain(letter.incidents.iter().filter(|one| one.state == IncidentState::Open));
     let mut marks: Vec<Mark> = Vec::new();
     for one in incidents {
-        let mark = Mark { at_ms: one.opened_ms, label: format!("incident {}", one.id) };
+        let mark = Mark { at_ms: one.opened_ms, kind: MarkKind::Incident, label: format!("incident {}", one.id) };
         if marks.len() < MARKS_MAX && !marks.contains(&mark) {
             marks.push(mark);
         }
@@ -85,11 +99,11 @@ fn spec(letter: &Letter, title: &str, left: Unit, series: Vec<Series>) -> Spec {
             && times().max().is_some_and(|until| shade.from_ms <= until)
     };
     let shades = shades.filter(within).collect();
-    Spec { title: title.to_owned(), zone: letter.zone, left, right: Unit::Count, series, marks, shades }
+    Spec { marks, shades, ..Spec::new(title, letter.zone, left, series) }
 }
 
 fn series(name: &str, look: Look, right: bool, points: Vec<(i64, f64)>) -> Series {
-    Series { name: name.to_owned(), look, right, points }
+    Series { right, ..Series::new(name, look, points) }
 }
 
 fn durations(letter: &Letter, _: &Snapshot, cycles: &[CycleRecord]) -> Result<(Spec, String), &'static str> {
@@ -130,7 +144,9 @@ fn durations(letter: &Letter, _: &Snapshot, cycles: &[CycleRecord]) -> Result<(S
 
 /// Draws measured rows per second where they are known, and otherwise steps per second of load.
 fn rates(letter: &Letter, _: &Snapshot, cycles: &[CycleRecord]) -> Result<(Spec, String), &'static str> {
-    let measured = letter.series.get("rows_per_s").filter(|points| points.len() > 1).cloned();
+    let at_rest = letter.measures.get("throughput.rows");
+    let at_rest = at_rest.map(|points| points.iter().map(|point| (point.at_ms, point.mean)).collect::<Vec<_>>());
+    let measured = letter.series.get("rows_per_s").cloned().or(at_rest).filter(|points| points.len() > 1);
     let what = if measured.is_some() { "rows per second" } else { "steps per second of load" };
     let points = measured.unwrap_or_else(|| {
         let loaded = cycles.iter().filter(|cycle| cycle.load_ms > 0);
@@ -195,7 +211,28 @@ fn slots<'a>(groups: impl Iterator<Item = &'a FindingGroup>, from: i64, until: i
     counts
 }
 
+/// Draws what was measured at the quiet ends of cycles, with the trends; before there is that, what was measured in between.
 fn memory(letter: &Letter) -> Result<(Spec, String), &'static str> {
+    let measured = letter.measures.iter().any(|(metric, points)| metric.starts_with("rss.") && points.len() > 1);
+    if !measured {
+        return in_between(letter);
+    }
+    let (drawn, mut alt) = figures::memory_of(&letter.measures);
+    let mut spec = spec(letter, "Memory of the parts of soakd", Unit::Bytes, drawn);
+    for at in 0..spec.series.len().min(PARTS_MAX) {
+        let name = format!("rss.{}", spec.series[at].name);
+        let Some(points) = letter.measures.get(&name) else { continue };
+        let trend = figures::examined(points);
+        if trend.slope_low > 0.0 {
+            alt.push_str(&format!(" {}: {}", spec.series[at].name, figures::growth(&trend)));
+        }
+        spec.fits.extend(figures::fits(points, &trend, at));
+    }
+    spec.series.truncate(PARTS_MAX);
+    Ok((spec, alt))
+}
+
+fn in_between(letter: &Letter) -> Result<(Spec, String), &'static str> {
     let part = |name: &String| name.strip_prefix("rss.").map(str::to_owned);
     let mut parts: Vec<(String, &Vec<(i64, f64)>)> = letter
         .series
@@ -219,4 +256,18 @@ fn memory(letter: &Letter) -> Result<(Spec, String), &'static str> {
         .collect();
     let drawn = parts.iter().map(|(name, points)| series(name, Look::Line, false, (*points).clone())).collect();
     Ok((spec(letter, "Memory of the parts of soakd", Unit::Bytes, drawn), format!("{}.", words.join("; "))))
+}
+
+/// Draws the percentiles of the action that takes longest.
+fn latency(letter: &Letter) -> Option<(String, (Spec, String))> {
+    let last = |action: &String| {
+        let metric = if action.is_empty() { "latency_p99".to_owned() } else { format!("latency_p99.{action}") };
+        letter.measures.get(&metric).and_then(|points| points.last()).map_or(0.0, |point| point.mean)
+    };
+    let action = figures::actions(&letter.measures).into_iter().max_by(|a, b| last(a).total_cmp(&last(b)))?;
+    let (drawn, alt) = figures::latency_of(&letter.measures, &action)?;
+    let name = if action.is_empty() { "all actions".to_owned() } else { action };
+    let title = format!("Latency of {name}, percentiles of each cycle");
+    let spec = Spec { scale: Scale::Ratio, ..spec(letter, &title, Unit::Seconds, drawn) };
+    Some((name, (spec, alt)))
 }

@@ -19,6 +19,7 @@ use std::io::{self, Write};
 use chrono_tz::Tz;
 
 use crate::model::incident::Incident;
+use crate::model::measure::Measured;
 use crate::model::message::{Message, OutboxState, Subject};
 use crate::model::record::Snapshot;
 use crate::observe::report::words::between;
@@ -57,6 +58,8 @@ pub struct Letter {
     pub snapshot: Option<Snapshot>,
     /// Measured values by name, as (time, value): memory of parts, free disk space.
     pub series: BTreeMap<String, Vec<(i64, f64)>>,
+    /// What was measured at the quiet end of each cycle of that run, as far as charts show it.
+    pub measures: BTreeMap<String, Vec<Measured>>,
     /// Faults that are injected right now.
     pub faults: Vec<String>,
     pub outbox: OutboxState,

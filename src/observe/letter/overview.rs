@@ -9,6 +9,7 @@ use super::{Letter, delay};
 use crate::model::incident::{Incident, IncidentState};
 use crate::model::record::{CycleRecord, Snapshot};
 use crate::model::verdict::Verdict;
+use crate::observe::report::comparison::sentence;
 use crate::observe::report::headline;
 use crate::observe::report::words::{between, count, number, word};
 
@@ -191,6 +192,7 @@ pub(super) fn summary(letter: &Letter, ended: bool, charts: &Charts, attached: R
     page.heading("Figures");
     figures(&mut page, letter, snapshot);
     checks(&mut page, snapshot);
+    baseline(&mut page, snapshot);
     failures(&mut page, letter, snapshot);
     let (open, over) = sorted(letter);
     if !letter.incidents.is_empty() {
@@ -202,6 +204,17 @@ pub(super) fn summary(letter: &Letter, ended: bool, charts: &Charts, attached: R
     outbox(&mut page, letter);
     reports(&mut page, letter, attached);
     page
+}
+
+/// Says how the run compares with the baseline, if there is one.
+fn baseline(page: &mut Page, snapshot: &Snapshot) {
+    let Some(comparison) = &snapshot.baseline else { return };
+    page.heading("Baseline");
+    page.paragraph(format!(
+        "Compared with run {}: {}",
+        line(&comparison.baseline, 60),
+        line(&sentence(comparison), 600)
+    ));
 }
 
 fn checks(page: &mut Page, snapshot: &Snapshot) {

@@ -59,6 +59,7 @@ pub(super) struct Families {
     pub(super) run_rate: Fractions,
     pub(super) last_pass: Fractions,
     pub(super) last_cycle: Fractions,
+    pub(super) measured: Fractions,
     pub(super) rss: Gauges,
     pub(super) pss: Gauges,
     pub(super) threads: Gauges,
@@ -109,7 +110,9 @@ impl Families {
             bytes: add(r, "transferred_bytes", "Bytes sent and received, as far as the provider tells"),
             errors: add(r, "errors", "Errors met by side and kind"),
             missed: add(r, "events_missed", "Events that a slow reader missed"),
-            step_time: times(r, "step_duration_seconds", "Time that steps took", || Histogram::new(STEP_S)),
+            step_time: times(r, "step_duration_seconds", "Time that steps took from their intended start", || {
+                Histogram::new(STEP_S)
+            }),
             cycle_time: times(r, "cycle_duration_seconds", "Time that cycles took", || Histogram::new(CYCLE_S)),
             settle_time: times(r, "settle_seconds", "Time until nothing moved any more", || Histogram::new(SPAN_S)),
             checkpoint_time: times(r, "checkpoint_seconds", "Time that the durable commits of a cycle took", || {
@@ -126,6 +129,7 @@ impl Families {
             fds: add(r, "process_open_fds", "Open file descriptors by part"),
             max_fds: add(r, "process_max_fds", "Permitted file descriptors by part"),
             cpu: add(r, "process_cpu_seconds", "Processor time by part"),
+            measured: add(r, "measured", "What was measured last, by metric; what cannot be measured is absent"),
             disk_free: add(r, "disk_free_bytes", "Free space where the state is kept"),
             state_file: add(r, "state_file_bytes", "Size of the state file"),
             state_dir: add(r, "state_dir_bytes", "Size of everything in the state directory"),
@@ -180,7 +184,7 @@ impl Families {
         let action = action(report.step.action).to_owned();
         let labels = vec![("action", action.clone()), ("outcome", word(&report.outcome))];
         self.steps.get_or_create(&labels).inc();
-        self.step_time.get_or_create(&vec![("action", action)]).observe(report.elapsed_us as f64 / 1e6);
+        self.step_time.get_or_create(&vec![("action", action)]).observe(report.latency_us() as f64 / 1e6);
         let mut one = Counters::default();
         one.count(report);
         let amounts = [one.rows_inserted, one.rows_updated, one.rows_deleted, one.changes_sent, one.changes_received];

@@ -12,6 +12,8 @@ use crate::model::status::{DaemonState, Health, RunStatus, ScheduleStatus, Usage
 const WORKERS_MAX: u32 = 64;
 /// Channels, and schedules, that have a label of their own.
 const NAMES_MAX: usize = 64;
+/// Metrics that were measured.
+const FIGURES_MAX: usize = 256;
 /// Characters of a label value.
 const NAME_CHARS_MAX: usize = 64;
 /// The label of everything beyond a bound.
@@ -70,9 +72,16 @@ impl Families {
             put(&self.rss, labels(), usage.rss_bytes);
             put(&self.pss, labels(), usage.pss_bytes);
             put(&self.threads, labels(), usage.threads);
-            put(&self.fds, labels(), usage.descriptors);
+            // Of another user's process the descriptors are not known.
+            if usage.descriptors > 0 {
+                put(&self.fds, labels(), usage.descriptors);
+            }
             put(&self.max_fds, labels(), usage.descriptors_max);
             self.cpu.get_or_create(&labels()).inc_by(usage.cpu_ms as f64 / 1e3);
+        }
+        self.measured.clear();
+        for (metric, value) in health.figures.iter().take(FIGURES_MAX) {
+            self.measured.get_or_create(&vec![("metric", name(metric))]).set(*value);
         }
         // Before the first look nothing is known: a disk with 0 bytes left would be an alarm.
         if health.at_ms > 0 {

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -25,6 +25,7 @@ fn report(action: Action, rows: u64, elapsed_us: u64) -> StepReport {
         bytes: 10,
         attempts: 2,
         started_ms: 0,
+        late_us: 0,
         elapsed_us,
         seq: None,
         findings: Vec::new(),
@@ -32,7 +33,7 @@ fn report(action: Action, rows: u64, elapsed_us: u64) -> StepReport {
 }
 
 fn usage(part: String) -> Usage {
-    Usage { part, rss_bytes: 1024, cpu_ms: 1500, ..Usage::default() }
+    Usage { part, rss_bytes: 1024, descriptors: 9, cpu_ms: 1500, ..Usage::default() }
 }
 
 /// A daemon that has lived through something of every kind.
@@ -51,6 +52,7 @@ fn lived() -> (Metrics, Scrape) {
     let health = Health {
         at_ms: 5,
         parts: ["daemon", "target", "worker-1"].map(|part| usage(part.to_owned())).into(),
+        figures: BTreeMap::from([("anon.target".to_owned(), 512.5)]),
         ..Health::default()
     };
     take(RunEvent::Health(Box::new(health)));
@@ -107,6 +109,7 @@ fn events_become_the_figures_that_they_should() {
         "soakd_daemon_state{state=\"running\"} 1",
         "soakd_last_pass_timestamp_seconds 1767225885.0",
         "soakd_process_resident_memory_bytes{part=\"worker-1\"} 1024",
+        "soakd_measured{metric=\"anon.target\"} 512.5",
         "soakd_process_cpu_seconds_total{part=\"daemon\"} 1.5",
         "soakd_incidents_open{severity=\"failure\"} 1",
         "soakd_incidents_open{severity=\"warning\"} 0",
@@ -124,7 +127,7 @@ fn events_become_the_figures_that_they_should() {
 #[test]
 fn nothing_is_claimed_before_it_is_known() {
     let text = Metrics::new().render(&Scrape::default(), false);
-    for absent in ["last_pass", "disk_free", "outbox_oldest", "process_resident"] {
+    for absent in ["last_pass", "disk_free", "measured", "outbox_oldest", "process_resident"] {
         let sampled = |line: &str| line.starts_with("soakd_") && line.contains(absent);
         assert!(!text.lines().any(sampled), "{absent} in\n{text}");
     }
@@ -151,6 +154,7 @@ fn labels_stay_bounded_whatever_comes() {
     let many = |n: usize| (format!("odd \"{n}\"\n{}", "x".repeat(n % 200)), 1);
     scrape.outbox.waiting = (0..10_000).map(many).collect();
     scrape.status.health.parts = (0..10_000).map(|n| usage(format!("worker-{n}"))).collect();
+    scrape.status.health.figures = (0..10_000).map(|n| (format!("odd \"{n}\".x"), 1.0)).collect();
     let schedule = scrape.status.schedules[0].clone();
     scrape.status.schedules =
         (0..10_000).map(|n| ScheduleStatus { name: format!("s{n}"), ..schedule.clone() }).collect();

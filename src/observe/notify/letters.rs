@@ -20,6 +20,9 @@ const SERIES_BACK_MS: i64 = 24 * 3600 * 1000;
 const SERIES_MAX: usize = 32;
 const POINTS_MAX: usize = 600;
 
+/// Kinds of metrics that charts of a letter show.
+const MEASURED: [&str; 5] = ["rss", "latency_p50", "latency_p90", "latency_p99", "throughput"];
+
 /// Where letters come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
@@ -57,6 +60,8 @@ pub fn gather(
         (_, None) => store.latest()?.map(|run| run.run),
     };
     let snapshot = run.as_deref().map(|run| store.snapshot(run)).transpose()?.flatten();
+    let shown = |metric: &str| MEASURED.iter().any(|kind| metric.split('.').next() == Some(kind));
+    let measures = run.as_deref().map(|run| store.measures_of(run, shown)).transpose()?.unwrap_or_default();
     Ok(Letter {
         now_ms: clock.now_ms(),
         zone,
@@ -67,6 +72,7 @@ pub fn gather(
         incidents: concerned(store, &message)?,
         snapshot,
         series: measured(store, clock.now_ms())?,
+        measures,
         faults: Vec::new(),
         outbox: store.outbox_state()?,
         message,
@@ -90,10 +96,10 @@ fn concerned(store: &Store, message: &Message) -> Result<Vec<Incident>, StoreErr
     Ok(incidents)
 }
 
-/// Returns what was measured in the last day, thinned to what a chart can show.
+/// Returns the memory that was measured in the last day, thinned to what a chart can show.
 fn measured(store: &Store, now_ms: i64) -> Result<BTreeMap<String, Vec<(i64, f64)>>, StoreError> {
     let mut series = BTreeMap::new();
-    for name in store.series_names()?.into_iter().take(SERIES_MAX) {
+    for name in store.series_names()?.into_iter().filter(|name| name.starts_with("rss.")).take(SERIES_MAX) {
         let points = store.series(&name, now_ms.saturating_sub(SERIES_BACK_MS), now_ms.saturating_add(1))?;
         let stride = points.len().div_ceil(POINTS_MAX).max(1);
         // From the end: the newest point is always shown.
@@ -127,6 +133,7 @@ pub fn test_letter(now_ms: i64, zone: Tz, origin: &Origin) -> Letter {
         incidents: Vec::new(),
         snapshot: None,
         series: BTreeMap::new(),
+        measures: BTreeMap::new(),
         faults: Vec::new(),
         outbox: OutboxState::default(),
     }

@@ -37,6 +37,10 @@ pub(super) struct Table {
 }
 
 impl Document {
+    pub(super) fn title(&mut self, verdict: &str, of: String) {
+        self.blocks.push(Block::Title { verdict: verdict.to_owned(), of });
+    }
+
     pub(super) fn heading(&mut self, text: &str) {
         self.blocks.push(Block::Heading(text.to_owned()));
     }
@@ -61,4 +65,10 @@ impl Document {
     pub(super) fn item(&mut self, mark: &str, text: impl Into<String>, details: Vec<String>) {
         self.blocks.push(Block::Item { mark: mark.to_owned(), text: text.into(), details });
     }
+}
+
+/// Splits a paragraph at the code spans that soakd's own sentences have; only if they hold nothing odd.
+pub(super) fn code(text: &str) -> Option<Vec<&str>> {
+    let parts: Vec<&str> = text.split('`').collect();
+    (parts.len() == 5 && parts[1].starts_with("seed = ") && parts[3].starts_with("soakd ")).then_some(parts)
 }

@@ -13,6 +13,9 @@ use crate::model::record::{FORMAT, RunRecord, Snapshot};
 /// Largest copy that is read back.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Name of a run's page.
+const PAGE: &str = "report.html";
+
 /// All runs, as `runs.json` and `soakd runs --format json` hold them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +35,22 @@ pub fn write_files(state_dir: &Path, snapshot: &Snapshot, runs: &[RunRecord]) ->
         replace(&own.join(name), render(snapshot, format).as_bytes())?;
     }
     replace(&all.join("runs.json"), runs_json(runs, snapshot.made_ms).as_bytes())
+}
+
+/// Writes `report.html` of a run beside its other reports.
+pub fn write_page(state_dir: &Path, run: &str, page: &str) -> io::Result<()> {
+    let own = own_dir(state_dir, run)?;
+    fs::create_dir_all(&own)?;
+    replace(&own.join(PAGE), page.as_bytes())
+}
+
+/// Reads the page of a run as it was last written.
+pub fn read_page(state_dir: &Path, run: &str) -> io::Result<String> {
+    let path = own_dir(state_dir, run)?.join(PAGE);
+    if fs::metadata(&path)?.len() > BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{} is too large", path.display())));
+    }
+    fs::read_to_string(&path)
 }
 
 /// Renders the list of runs.

@@ -3,10 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::comparison::{self, Compared, Comparisons};
 use super::spread::spread;
 use super::words::{between, harmless};
 use super::{evidence, headline, overview};
-use crate::model::record::Snapshot;
+use crate::model::metric::Aspect;
+use crate::model::record::{FORMAT, Snapshot};
 
 /// Renders a snapshot as one JSON object.
 pub(super) fn render(snapshot: &Snapshot) -> String {
@@ -31,6 +33,24 @@ pub(super) fn pretty(value: &Value) -> String {
         }
     }
     out
+}
+
+/// Renders a comparison of runs as one JSON object.
+pub(super) fn comparisons(all: &Comparisons) -> String {
+    let run = |one: &Compared| json!({ "run": one.run, "cycles_done": one.cycles_done, "notes": one.notes });
+    let after = all.after.iter().map(|(after, comparison)| {
+        let aspects =
+            Aspect::ALL.iter().filter_map(|one| Some((one.word().to_owned(), json!(comparison.aspect(*one)?))));
+        json!({
+            "after": run(after),
+            "overall": comparison.overall(),
+            "sentence": comparison::sentence(comparison),
+            "aspects": aspects.collect::<Map<_, _>>(),
+            "comparison": comparison,
+        })
+    });
+    let after: Vec<Value> = after.collect();
+    pretty(&json!({ "format": FORMAT, "overall": all.overall(), "before": run(&all.before), "compared": after }))
 }
 
 fn derived(snapshot: &Snapshot) -> Value {

@@ -1,6 +1,6 @@
 //! The report as Markdown. Everything that comes from outside is escaped: it may hold pipes, backticks or markup.
 
-use super::document::{Block, Document, Table};
+use super::document::{Block, Document, Table, code};
 use super::words::clean;
 
 /// Renders a document as Markdown.
@@ -53,12 +53,9 @@ fn write_verbatim(out: &mut String, lines: &[String]) {
     out.push_str(&format!("{fence}\n"));
 }
 
-/// Escapes a paragraph; the code spans that soakd's own sentences have are kept when they hold nothing odd.
+/// Escapes a paragraph; the code spans of soakd's own sentences are kept.
 fn prose(text: &str) -> String {
-    let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() != 5 || !parts[1].starts_with("seed = ") || !parts[3].starts_with("soakd ") {
-        return escape(text);
-    }
+    let Some(parts) = code(text) else { return escape(text) };
     format!("{}`{}`{}`{}`{}", escape(parts[0]), parts[1], escape(parts[2]), parts[3], escape(parts[4]))
 }
 

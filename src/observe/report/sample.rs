@@ -1,8 +1,11 @@
 //! Runs made up for tests of the reports.
 
+mod compared;
+
 use std::collections::BTreeMap;
 
 use crate::model::finding::{Finding, Kind, Side};
+use crate::model::judgement::LatencySummary;
 use crate::model::record::*;
 use crate::model::verdict::{CheckResult, Verdict};
 
@@ -119,9 +122,26 @@ pub(crate) fn passing() -> Snapshot {
         outages_dropped: 0,
         logs: BTreeMap::new(),
         judgement: None,
-        latency: Vec::new(),
+        latency: vec![
+            latency("inserted", 120, 14_300),
+            latency("received", 360, 1_104_000),
+            latency("sent", 360, 512_000),
+        ],
         baseline: None,
         receipt: String::new(),
+        changes: Default::default(),
+    }
+}
+
+fn latency(action: &str, count: u64, p50_us: u64) -> LatencySummary {
+    LatencySummary {
+        action: action.to_owned(),
+        count,
+        p50_us,
+        p90_us: p50_us * 5 / 4,
+        p99_us: p50_us * 8 / 5,
+        p999_us: p50_us * 5 / 3,
+        max_us: p50_us * 5 / 3 + 17,
     }
 }
 
@@ -184,6 +204,8 @@ pub(crate) fn failing() -> Snapshot {
     let mut snapshot = passing();
     snapshot.run.verdict = Some(Verdict::Fail);
     snapshot.run.observed_ms = 243_000;
+    snapshot.baseline = Some(compared::comparison());
+    snapshot.changes = compared::changes();
     snapshot.cycles_by_verdict = BTreeMap::from([(Verdict::Pass, 2), (Verdict::Fail, 1)]);
     let bad = &mut snapshot.cycles[1];
     bad.verdict = Verdict::Fail;

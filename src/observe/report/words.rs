@@ -77,6 +77,15 @@ pub(crate) fn harmless(c: char) -> bool {
     !hides && !c.is_control()
 }
 
+/// Returns a list in words: `a`, `a and b`, `a, b and c`.
+pub(crate) fn list(items: &[&str]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
 /// Returns `yes` or `no`.
 pub(crate) fn yes(is: bool) -> String {
     if is { "yes" } else { "no" }.to_owned()

@@ -38,6 +38,19 @@ fn runs_beyond_the_number_and_the_age_go() {
 }
 
 #[test]
+fn the_baseline_stays_however_old_and_large() {
+    let pass = Some(Verdict::Pass);
+    let runs: Vec<_> = (0..5).rev().map(|n| run(&format!("r{n}"), n * 10, pass)).collect();
+    let baseline = Some("r0".to_owned());
+    for keep in [KEEP, Keep { age_ms: 0, ..KEEP }, Keep { bytes: 0, ..KEEP }] {
+        let past = Past { baseline: baseline.clone(), ..past(runs.clone(), 100) };
+        let planned = plan(&past, &keep);
+        assert!(!planned.runs.contains(&"r0".to_owned()) && !planned.reports.contains("r0"), "{planned:?}");
+        assert!(planned.runs.contains(&"r1".to_owned()));
+    }
+}
+
+#[test]
 fn databases_of_failing_runs_are_kept_before_those_of_passing_ones() {
     let (pass, fail) = (Some(Verdict::Pass), Some(Verdict::Fail));
     let runs = vec![run("e", 50, pass), run("d", 40, pass), run("c", 30, pass), run("b", 20, fail), run("a", 10, fail)];

@@ -2,6 +2,7 @@
 
 use super::telling::{a_store, policy};
 use super::*;
+use crate::model::series::{Moment, NAMES_MAX};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
@@ -46,15 +47,17 @@ fn old_points_become_coarser_and_keep_their_extremes() {
 #[test]
 fn names_are_bounded_and_bad_values_left_out() {
     let (_dir, mut store) = a_store(policy(&[]));
-    for n in 0..64 {
+    for n in 0..NAMES_MAX {
         store.record_series(START, &[(&format!("name{n}"), 1.0)]).unwrap();
     }
     let error = store.record_series(START, &[("name1", 2.0), ("one-more", 1.0)]).unwrap_err();
-    assert!(!error.is_fatal() && error.to_string().contains("64 are kept"), "{error}");
+    assert!(!error.is_fatal() && error.to_string().contains("256 are kept"), "{error}");
+    assert_eq!(store.series("name1", 0, i64::MAX).unwrap()[0].3, 2.0, "what fits is kept all the same");
+    assert_eq!(store.series("one-more", 0, i64::MAX).unwrap(), []);
     assert!(matches!(store.record_series(START, &[("a\0b", 1.0)]), Err(StoreError::BadName { .. })));
     assert!(matches!(store.record_series(START, &[(&"n".repeat(101), 1.0)]), Err(StoreError::BadName { .. })));
     store.record_series(START + 1, &[("name1", f64::NAN), ("name2", f64::INFINITY)]).unwrap();
-    assert_eq!(store.series("name1", 0, i64::MAX).unwrap(), [(START, 1.0, 1.0, 1.0)]);
+    assert_eq!(store.series("name1", 0, i64::MAX).unwrap(), [(START, 1.5, 1.0, 2.0)]);
 }
 
 #[test]
@@ -68,4 +71,26 @@ fn a_clock_that_is_set_back_leaves_no_wrong_future() {
     // A small step back adds to the last point.
     assert_eq!(points.last(), Some(&(START + MINUTE, 3.5)));
     assert!(points.iter().all(|(at_ms, _)| *at_ms <= START + MINUTE), "{points:?}");
+}
+
+#[test]
+fn many_moments_in_one_commit_are_kept_as_if_each_had_its_own() {
+    let (_one, mut single) = a_store(policy(&[]));
+    let (_two, mut batched) = a_store(policy(&[]));
+    (single.durability, batched.durability) = (Durability::None, Durability::None);
+    let moments: Vec<Moment> = (0..900)
+        .map(|n| Moment { at_ms: START + n * 1_000, values: vec![("a".into(), n as f64), ("b".into(), -(n as f64))] })
+        .collect();
+    for moment in &moments {
+        single.record_series(moment.at_ms, &[("a", moment.values[0].1), ("b", moment.values[1].1)]).unwrap();
+    }
+    for some in moments.chunks(37) {
+        batched.record_moments(some).unwrap();
+    }
+    for name in ["a", "b"] {
+        let points = batched.series(name, 0, i64::MAX).unwrap();
+        assert_eq!(points, single.series(name, 0, i64::MAX).unwrap());
+        assert!(points.len() > 600 && points.last().unwrap().0 == START + 899_000);
+    }
+    batched.record_moments(&[]).unwrap();
 }

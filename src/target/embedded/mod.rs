@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::digest::TableDigest;
+use crate::model::measure::Holdings;
 use crate::model::schema::TableSpec;
 use crate::model::value::Value;
 use policy::Grants;
@@ -153,6 +154,8 @@ pub trait Store: Send + Sync {
     async fn digest(&self, owner: Option<String>) -> Result<TableDigest, StoreError>;
     /// Returns rows whose keys fall into `buckets`; all buckets when it is empty.
     async fn rows(&self, owner: Option<String>, buckets: Vec<usize>, limit: usize) -> Result<RowList, StoreError>;
+    /// Counts what there is.
+    async fn holdings(&self) -> Result<Holdings, StoreError>;
     /// Runs one statement as the administrator.
     async fn sql(&self, sql: String) -> Result<JsonRows, StoreError>;
     /// Remembers a token by its hash, and returns its number.
@@ -182,10 +185,18 @@ impl StoreAddress {
         }
     }
 
-    /// Opens the store, and creates what is missing in it.
-    pub async fn open(&self, table: &TableSpec, rls: bool) -> Result<Arc<dyn Store>, StoreError> {
+    /// Opens the store, and creates what is missing in it; `wal_pages` as in [`plant::Planter::wal_pages`].
+    pub async fn open(
+        &self,
+        table: &TableSpec,
+        rls: bool,
+        wal_pages: Option<u32>,
+    ) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
-            Self::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path, table, rls)?),
+            Self::Sqlite(path) => Arc::new(sqlite::SqliteStore::open_with(path, table, rls, wal_pages)?),
+            Self::Postgres(_) if wal_pages.is_some() => {
+                return Err(StoreError::BadRequest("keep-wal and wal-pages are for the SQLite store".into()));
+            }
             Self::Postgres(url) => Arc::new(postgres::PostgresStore::open(url, table, rls).await?),
         })
     }

@@ -1,7 +1,10 @@
 //! Planted bugs: ways to break the server on purpose, so that it can be shown that the checkers notice.
 //!
 //! It stands between the server and any store, and is out of the way when nothing is planted. The row-level bugs hit a few
-//! victim rows only. To add one: a variant of [`Bug`] with its name, and its place in `push` or `pull`.
+//! victim rows only. To add one: a variant of [`Bug`] with its name, and its place in `push` or `pull`. What makes the server
+//! slower or lets it grow is in [`burden`].
+
+pub mod burden;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +15,7 @@ use super::token::TokenError;
 use super::{Identity, Page, Pull, Push, PushReply, Store, StoreError};
 use crate::model::ids::RowKey;
 use crate::model::value::{Cell, Value};
+use burden::{Burden, Burdens};
 
 /// Pushes between a victim's delete and its return.
 const RESURRECT_AFTER: u64 = 2;
@@ -59,6 +63,7 @@ pub fn is_victim(key: &str) -> bool {
 #[derive(Default)]
 pub struct Planter {
     bugs: HashSet<Bug>,
+    burdens: Burdens,
     memory: Mutex<Memory>,
     /// What ends the process; absent means an abort.
     crash: Option<Box<dyn Fn() + Send + Sync>>,
@@ -86,21 +91,58 @@ struct Victim {
     version: u64,
 }
 
+/// Something that can be planted.
+enum Plant {
+    Bug(Bug),
+    Burden(Burden),
+}
+
+/// Reads what is to be planted; the error says what can be.
+fn plant(text: &str) -> Result<Plant, String> {
+    if let Some((_, bug)) = BUGS.iter().find(|(known, _)| *known == text) {
+        return Ok(Plant::Bug(*bug));
+    }
+    if let Some(burden) = burden::parse(text) {
+        return burden.map(Plant::Burden);
+    }
+    let known: Vec<&str> = BUGS.iter().map(|(known, _)| *known).chain(burden::FORMS.iter().copied()).collect();
+    Err(format!("there is no bug {text:?} to plant; there are {}", known.join(", ")))
+}
+
+/// Returns what is wrong with something that is to be planted, if anything is.
+pub fn problem(text: &str) -> Option<String> {
+    plant(text).err()
+}
+
 impl Planter {
-    /// Reads the names of planted bugs; refused unless the server is started for testing.
+    /// Reads what is to be planted; refused unless the server is started for testing.
     pub fn new(names: &[String], testing: bool) -> Result<Self, StoreError> {
         if !names.is_empty() && !testing {
             return Err(StoreError::BadRequest("planted bugs are only permitted with --testing".into()));
         }
-        let mut bugs = HashSet::new();
+        let (mut bugs, mut burdens) = (HashSet::new(), Vec::new());
         for name in names {
-            let found = BUGS.iter().find(|(known, _)| known == name).ok_or_else(|| {
-                let known: Vec<&str> = BUGS.iter().map(|(known, _)| *known).collect();
-                StoreError::BadRequest(format!("there is no bug {name:?} to plant; there are {}", known.join(", ")))
-            })?;
-            bugs.insert(found.1);
+            match plant(name).map_err(StoreError::BadRequest)? {
+                Plant::Bug(bug) => drop(bugs.insert(bug)),
+                Plant::Burden(burden) => burdens.push(burden),
+            }
         }
-        Ok(Self { bugs, ..Self::default() })
+        Ok(Self { bugs, burdens: Burdens::new(burdens), ..Self::default() })
+    }
+
+    /// Does the work of one request of a client under all burdens that are planted.
+    pub async fn bear<T>(&self, work: impl Future<Output = T>) -> T {
+        self.burdens.bear(work).await
+    }
+
+    /// Returns the pages after which a SQLite store is to checkpoint its log, if that is planted; never at 0.
+    pub fn wal_pages(&self) -> Option<u32> {
+        self.burdens.wal_pages()
+    }
+
+    /// Returns the version that the server is to give of itself, if one is planted.
+    pub fn version(&self) -> Option<&str> {
+        self.burdens.version()
     }
 
     #[cfg(test)]

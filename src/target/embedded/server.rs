@@ -68,6 +68,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v2/tokens", post(admin::issue_token).delete(admin::revoke_token))
         .route("/v2/weblite/sql", post(admin::sql))
         .route("/v1/admin/digest", get(admin::digest))
+        .route("/v1/admin/holdings", get(admin::holdings))
         .route("/v1/admin/rows", get(admin::rows))
         .route("/v1/push", post(sync::push))
         .route("/v1/pull", post(sync::pull))

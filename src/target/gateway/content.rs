@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use super::{Gateway, GatewayError};
 use crate::model::digest::{RowHasher, TableDigest, bucket_of};
 use crate::model::ids::PROBE_PREFIX;
+use crate::model::measure::Holdings;
 use crate::model::schema::{ColumnKind, quote};
 use crate::model::value::Value;
 
@@ -29,6 +30,17 @@ impl Gateway {
                 .await?;
                 Ok(digest)
             }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Returns how much the server holds; `None` if it does not say.
+    pub async fn holdings(&self) -> Result<Option<Holdings>, GatewayError> {
+        match self.get("counting what the server holds", "/v1/admin/holdings", &[]).await {
+            Ok(mut answer) => serde_json::from_value(answer["data"].take())
+                .map(Some)
+                .map_err(|e| GatewayError::shape(DOING, &self.base, &format!("data are no holdings ({e})"))),
+            Err(GatewayError::Status { status: 404, .. }) => Ok(None),
             Err(other) => Err(other),
         }
     }

@@ -134,6 +134,7 @@ async fn every_answer_is_as_described() {
         ask("get /v1/runs/{run}/report", ""),
         ask("get /v1/runs/{run}/report", "?format=text"),
         ask("get /v1/runs/{run}/report", "?format=markdown"),
+        ask("get /v1/runs/{run}/report", "?format=html"),
         ask("get /v1/runs/{run}/report", "?format=pdf"),
         gone("get /v1/runs/{run}/report"),
         ask("get /v1/incidents", "?state=all&limit=3"),
@@ -143,6 +144,7 @@ async fn every_answer_is_as_described() {
         ("get /v1/incidents/{id}", "/v1/incidents/99".to_owned()),
         ask("get /v1/outbox", ""),
         ask("get /v1/schedules", ""),
+        ask("get /v1/baseline", ""),
         ask("get /v1/series", ""),
         ("get /v1/series/{name}", "/v1/series/rss.daemon?from_ms=1&until_ms=9000".to_owned()),
         ("get /v1/series/{name}", "/v1/series/rss.daemon?from_ms=x".to_owned()),
@@ -152,7 +154,14 @@ async fn every_answer_is_as_described() {
     ] {
         probe(&daemon, route, &path, "", &mut had).await;
     }
-    for route in ["post /v1/pause", "post /v1/resume", "post /v1/trigger", "post /v1/stop", "post /v1/reload"] {
+    for route in [
+        "post /v1/pause",
+        "post /v1/resume",
+        "post /v1/trigger",
+        "post /v1/stop",
+        "post /v1/reload",
+        "post /v1/baseline",
+    ] {
         let path = route.strip_prefix("post ").unwrap();
         for (mood, body, status) in
             [(DOES, "", 200), (DOES, "{}", 200), (DOES, "{\"odd\":1}", 400), (REFUSES, "{}", 409), (ENDS, "{}", 503)]

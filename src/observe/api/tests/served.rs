@@ -141,6 +141,8 @@ async fn commands_reach_the_daemon_as_they_were_given() {
         ("stop", "{\"now\":true}"),
         ("stop", ""),
         ("reload", "{}"),
+        ("baseline", "{\"run\":\"abc\"}"),
+        ("baseline", ""),
     ] {
         assert_eq!(daemon.ask("post", &format!("/v1/{path}"), body).await.status, 200, "{path} {body}");
     }
@@ -155,6 +157,8 @@ async fn commands_reach_the_daemon_as_they_were_given() {
         Control::Stop { now: true },
         Control::Stop { now: false },
         Control::Reload,
+        Control::Baseline { run: Some("abc".to_owned()) },
+        Control::Baseline { run: None },
     ];
     assert_eq!(*daemon.told.lock().unwrap(), expected);
     let long = format!("{{\"reason\":\"{}\"}}", "x".repeat(201));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::sample::{digest, letter, opened, reopened, resolved, summary};
+use super::sample::{digest, letter, measured, of_weeks, opened, reopened, resolved, summary};
 use crate::model::message::Subject;
 use crate::observe::letter::render;
 
@@ -32,6 +32,8 @@ fn writes_samples() {
         ("digest", digest()),
         ("summary", summary()),
         ("test", letter(Subject::Test)),
+        ("weeks", of_weeks()),
+        ("measured", measured()),
     ];
     for (name, letter) in all {
         let mail = render(&letter);

@@ -82,6 +82,19 @@ fn charts_are_inline_small_and_say_their_figures() {
 }
 
 #[test]
+fn what_was_measured_at_rest_is_drawn_with_its_trend_and_weeks_of_noise_still_fit() {
+    for letter in [measured(), of_weeks()] {
+        let mail = render(&letter);
+        let image = |cid: &str| mail.images.iter().find(|image| image.cid == cid).unwrap_or_else(|| panic!("no {cid}"));
+        contains(&image("memory@soakd").alt, &["target from ", "daemon from 3"]);
+        contains(&image("latency@soakd").alt, &["Median from ", "99 % from "]);
+        assert!(mail.images.iter().all(|image| image.png.len() <= 40_000));
+        contains(&words(&mail), &["Latency of received"]);
+    }
+    contains(&render(&of_weeks()).text.replace('\n', " "), &["target: grows by "]);
+}
+
+#[test]
 fn a_chart_of_too_little_is_a_sentence() {
     let mut few = opened();
     few.series.clear();

@@ -10,6 +10,7 @@ use crate::model::message::{Message, OutboxState, Subject};
 use crate::model::record::*;
 use crate::model::verdict::Verdict;
 use crate::observe::letter::Letter;
+use crate::observe::report::html::sample::{short, weeks};
 use crate::observe::report::sample::{a_finding, failing, passing};
 
 pub(super) const START: i64 = 1_767_225_600_000;
@@ -152,6 +153,7 @@ pub(super) fn letter(subject: Subject) -> Letter {
         incidents: Vec::new(),
         snapshot: Some(broken()),
         series: memory(),
+        measures: BTreeMap::new(),
         faults: vec!["network: 250 ms delay on every answer, since 15:02".to_owned()],
         outbox: OutboxState::default(),
     }
@@ -216,4 +218,30 @@ pub(super) fn summary() -> Letter {
     letter.faults.clear();
     letter.snapshot = Some(snapshot);
     letter
+}
+
+/// The summary of a run of thirty cycles that were measured.
+pub(super) fn measured() -> Letter {
+    let sample = short();
+    let now_ms = sample.snapshot.made_ms + 60_000;
+    Letter {
+        now_ms,
+        snapshot: Some(sample.snapshot),
+        measures: sample.measures,
+        incidents: sample.incidents,
+        ..summary()
+    }
+}
+
+/// The summary of a run of seven weeks.
+pub(super) fn of_weeks() -> Letter {
+    let sample = weeks(48);
+    let now_ms = sample.snapshot.made_ms + 60_000;
+    Letter {
+        now_ms,
+        snapshot: Some(sample.snapshot),
+        measures: sample.measures,
+        incidents: sample.incidents,
+        ..summary()
+    }
 }

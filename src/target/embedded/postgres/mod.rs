@@ -15,6 +15,7 @@ use tokio_postgres::{Client, NoTls};
 use super::token::{NewToken, TokenError, judge};
 use super::{Identity, JsonRows, Page, Pull, Push, PushReply, RowList, Store, StoreError, now_ms};
 use crate::model::digest::TableDigest;
+use crate::model::measure::Holdings;
 use crate::model::schema::TableSpec;
 use schema::Layout;
 
@@ -88,6 +89,12 @@ impl Store for PostgresStore {
 
     async fn rows(&self, owner: Option<String>, buckets: Vec<usize>, limit: usize) -> Result<RowList, StoreError> {
         pull::rows(self.hold(&self.reader).await?.client()?, &self.layout, owner, &buckets, limit).await
+    }
+
+    async fn holdings(&self) -> Result<Holdings, StoreError> {
+        let row = self.hold(&self.reader).await?.client()?.query_one(&self.layout.holdings, &[]).await?;
+        let count = |at| row.get::<_, i64>(at).unsigned_abs();
+        Ok(Holdings { rows: count(0), tombstones: count(1), metadata: count(2) })
     }
 
     async fn sql(&self, sql: String) -> Result<JsonRows, StoreError> {

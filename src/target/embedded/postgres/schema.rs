@@ -18,6 +18,7 @@ pub(super) struct Layout {
     pub(super) live: String,
     pub(super) tombstones: String,
     pub(super) scan: String,
+    pub(super) holdings: String,
 }
 
 impl Layout {
@@ -53,6 +54,10 @@ impl Layout {
                 mine("d", "owner")
             ),
             scan: format!("SELECT {columns} FROM {table} WHERE $1::text IS NULL OR {owner} = $1"),
+            holdings: format!(
+                "SELECT (SELECT count(*) FROM {table}), (SELECT count(*) FROM soakd_tombstone), (SELECT count(*) FROM \
+                 soakd_client_state) + (SELECT count(*) FROM soakd_token) + (SELECT count(*) FROM soakd_floor)"
+            ),
             spec: spec.clone(),
             rls,
         }

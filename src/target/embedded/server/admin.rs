@@ -17,7 +17,8 @@ use super::{Ctx, version};
 const MAX_ROWS: usize = 100_000;
 
 pub(super) async fn health(State(shared): Ctx) -> Json<Value> {
-    Json(json!({"status": "ok", "version": version(), "store": shared.config.store.kind()}))
+    let version = shared.config.planter.version().map_or_else(version, str::to_owned);
+    Json(json!({"status": "ok", "version": version, "store": shared.config.store.kind()}))
 }
 
 #[derive(Deserialize)]
@@ -93,6 +94,12 @@ pub(super) async fn digest(
     shared.require_admin(&headers)?;
     let digest = shared.config.store.digest(selection.owner).await?;
     Ok(Json(json!({"data": digest})))
+}
+
+pub(super) async fn holdings(State(shared): Ctx, headers: HeaderMap) -> Result<Json<Value>, Failure> {
+    shared.require_admin(&headers)?;
+    let holdings = shared.config.store.holdings().await?;
+    Ok(Json(json!({"data": holdings})))
 }
 
 pub(super) async fn rows(

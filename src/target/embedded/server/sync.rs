@@ -16,9 +16,13 @@ const MAX_PAGE: u64 = 4 << 20;
 const MAX_CLIENT: usize = 100;
 
 pub(super) async fn push(State(shared): Ctx, headers: HeaderMap, body: Bytes) -> Result<Response, Failure> {
-    let identity = shared.identify(&headers).await?;
-    require_policy(&shared, &identity)?;
-    let request = PushRequest::decode(&body).map_err(|error| Failure::bad_request(error.to_string()))?;
+    shared.config.planter.bear(take_push(&shared, &headers, &body)).await
+}
+
+async fn take_push(shared: &Shared, headers: &HeaderMap, body: &Bytes) -> Result<Response, Failure> {
+    let identity = shared.identify(headers).await?;
+    require_policy(shared, &identity)?;
+    let request = PushRequest::decode(body).map_err(|error| Failure::bad_request(error.to_string()))?;
     check_client(&request.client)?;
     let PushRequest { client, batch_no, batch } = request;
     let push = Push { identity, client, batch_no, batch, grants: shared.config.planter.grants() };
@@ -27,7 +31,11 @@ pub(super) async fn push(State(shared): Ctx, headers: HeaderMap, body: Bytes) ->
 }
 
 pub(super) async fn pull(State(shared): Ctx, headers: HeaderMap, body: Bytes) -> Result<Response, Failure> {
-    let identity = match shared.identify(&headers).await {
+    shared.config.planter.bear(take_pull(&shared, &headers, &body)).await
+}
+
+async fn take_pull(shared: &Shared, headers: &HeaderMap, body: &Bytes) -> Result<Response, Failure> {
+    let identity = match shared.identify(headers).await {
         Ok(identity) => identity,
         Err(Denial::Token(error)) => match shared.config.planter.admit(error) {
             Some(user) => Identity::User(user),
@@ -35,8 +43,8 @@ pub(super) async fn pull(State(shared): Ctx, headers: HeaderMap, body: Bytes) ->
         },
         Err(denial) => return Err(denial.into()),
     };
-    require_policy(&shared, &identity)?;
-    let request = PullRequest::decode(&body).map_err(|error| Failure::bad_request(error.to_string()))?;
+    require_policy(shared, &identity)?;
+    let request = PullRequest::decode(body).map_err(|error| Failure::bad_request(error.to_string()))?;
     check_client(&request.client)?;
     let PullRequest { client, after, limit_bytes, full } = request;
     let pull = Pull { identity, client, after, limit_bytes: limit_bytes.clamp(1024, MAX_PAGE) as usize, full };

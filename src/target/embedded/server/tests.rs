@@ -38,6 +38,7 @@ fn the_administration_answers_in_the_gateways_shapes() {
     let get = |path: &str| ask(&server, Method::GET, path, Some(KEY), None).1;
     assert_eq!(get("/v1/admin/digest?owner=u1")["data"]["rows"], 1);
     assert_eq!(get("/v1/admin/digest?owner=u2")["data"]["rows"], 0);
+    assert_eq!(get("/v1/admin/holdings")["data"], json!({"rows": 1, "tombstones": 0, "metadata": 2}));
     let row = json!([[{"text": "k"}, {"text": "u1"}, {"text": "w"}, {"int": 1}]]);
     assert_eq!(get("/v1/admin/rows?limit=5")["data"], json!({"rows": row, "truncated": false}));
     let revoked = ask(&server, Method::DELETE, "/v2/tokens", Some(KEY), Some(json!({"token": token})));
@@ -57,6 +58,7 @@ fn the_administration_needs_the_key_and_sense() {
             assert_eq!((status, &body["errors"][0]["code"]), (401, &json!(code)), "{path}");
         }
         assert_eq!(ask(&server, Method::GET, "/v1/admin/digest", key, None).0, 401);
+        assert_eq!(ask(&server, Method::GET, "/v1/admin/holdings", key, None).0, 401);
     }
     let bad =
         ask(&server, Method::POST, "/v2/tokens", Some(KEY), Some(json!({"userId": "u", "expiresAt": "tomorrow"})));

@@ -19,12 +19,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::token::{NewToken, TokenError};
 use super::{JsonRows, Page, Pull, Push, PushReply, RowList, Store, StoreError};
 use crate::model::digest::TableDigest;
+use crate::model::measure::Holdings;
 use crate::model::schema::TableSpec;
 use crate::model::value::Cell;
 use reader::Readers;
 use schema::Layout;
 use writer::{Command, Writer};
 
+/// Pages after which the write-ahead log is checkpointed.
+const WAL_PAGES: u32 = 8000;
 /// Commands that may wait for the writer before senders wait too.
 const QUEUE: usize = 64;
 
@@ -37,15 +40,21 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the file, creates what is missing, and starts the writer.
     pub fn open(path: &Path, table: &TableSpec, rls: bool) -> Result<Self, StoreError> {
+        Self::open_with(path, table, rls, None)
+    }
+
+    /// As [`Self::open`]; checkpoints the write-ahead log after `wal_pages`, and at 0 never.
+    pub fn open_with(path: &Path, table: &TableSpec, rls: bool, wal_pages: Option<u32>) -> Result<Self, StoreError> {
         let place = path.display().to_string();
         let failed = |error: rusqlite::Error| StoreError::Open { place: place.clone(), cause: error.to_string() };
         let layout = Arc::new(Layout::new(table, rls));
         let connection = Connection::open(path).map_err(failed)?;
         connection
-            .execute_batch(
+            .execute_batch(&format!(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA foreign_keys = OFF; \
-                 PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; PRAGMA busy_timeout = 10000;",
-            )
+                 PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = 67108864; PRAGMA busy_timeout = 10000;",
+                wal_pages.unwrap_or(WAL_PAGES)
+            ))
             .map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(64);
         layout.ensure(&connection).map_err(failed)?;
@@ -105,6 +114,17 @@ impl Store for SqliteStore {
 
     async fn rows(&self, owner: Option<String>, buckets: Vec<usize>, limit: usize) -> Result<RowList, StoreError> {
         self.read(move |connection, layout| reader::rows(connection, layout, owner.as_deref(), &buckets, limit)).await
+    }
+
+    async fn holdings(&self) -> Result<Holdings, StoreError> {
+        self.read(|connection, layout| {
+            let sql = layout.holdings.as_str();
+            let count = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(|n| n.unsigned_abs());
+            Ok(connection.query_row(sql, [], |row| {
+                Ok(Holdings { rows: count(row, 0)?, tombstones: count(row, 1)?, metadata: count(row, 2)? })
+            })?)
+        })
+        .await
     }
 
     async fn sql(&self, sql: String) -> Result<JsonRows, StoreError> {

@@ -24,6 +24,7 @@ pub(super) struct Layout {
     pub(super) tombstones_after: String,
     pub(super) tombstones_after_all: String,
     pub(super) scan: String,
+    pub(super) holdings: String,
 }
 
 const SIDE_TABLES: &str = "
@@ -97,6 +98,10 @@ impl Layout {
             tombstones_after: tombstones("d.owner = ?3 AND", &format!(" AND r.{owner} = ?3")),
             tombstones_after_all: tombstones(if rls { "" } else { "d.owner = '' AND" }, ""),
             scan: format!("SELECT {columns} FROM {table}"),
+            holdings: format!(
+                "SELECT (SELECT count(*) FROM {table}), (SELECT count(*) FROM soakd_tombstone), \
+                 (SELECT count(*) FROM soakd_client) + (SELECT count(*) FROM soakd_token) + (SELECT count(*) FROM soakd_floor)"
+            ),
             spec: spec.clone(),
             rls,
         }

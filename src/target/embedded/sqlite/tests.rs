@@ -61,6 +61,20 @@ async fn one_statement_at_a_time_and_a_dropped_table_comes_back() {
     assert_eq!(store.push(push("u1", "one", 1, &[("a", Some("u1"), 1)])).await.unwrap().applied, 1);
 }
 
+#[tokio::test]
+async fn the_log_is_checkpointed_unless_that_is_planted() {
+    let mut sizes = Vec::new();
+    for wal_pages in [Some(50), Some(0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open_with(&dir.path().join("s.db"), &TableSpec::seed(), true, wal_pages).unwrap();
+        for no in 1..=100 {
+            store.push(push("u1", "one", no, &[(&format!("k{no}"), Some("u1"), 1)])).await.unwrap();
+        }
+        sizes.push(std::fs::metadata(dir.path().join("s.db-wal")).unwrap().len() / 4096);
+    }
+    assert!(sizes[0] < 100 && sizes[1] > 300, "{sizes:?}");
+}
+
 /// `cargo test --release -- --ignored --nocapture speed`: microseconds per row.
 #[tokio::test]
 #[ignore = "a measurement, not a test"]
