@@ -4,8 +4,8 @@
 pub mod burn;
 pub mod corpus;
 pub mod drift;
-pub mod share;
 pub mod latency;
+pub mod share;
 pub mod trend;
 
 /// One measured value.

@@ -1,6 +1,7 @@
 //! Reports of a run: the same document for the terminal, for Markdown and as JSON. Everything here but [`write_files`] is a
 //! pure function of a snapshot; nothing asks the clock, the state file or the terminal.
 
+mod criteria;
 mod document;
 mod evidence;
 mod files;
@@ -9,6 +10,7 @@ mod headline;
 mod json;
 mod latency;
 mod markdown;
+mod over_time;
 mod overview;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -49,11 +51,13 @@ fn document(snapshot: &Snapshot) -> document::Document {
     let mut doc = document::Document::default();
     overview::title(&mut doc, snapshot);
     overview::run(&mut doc, snapshot);
+    criteria::criteria(&mut doc, snapshot);
     overview::databases(&mut doc, snapshot);
     overview::cycles(&mut doc, snapshot);
     latency::latency(&mut doc, snapshot);
     evidence::checks(&mut doc, snapshot);
     findings::errors(&mut doc, snapshot);
+    over_time::over_time(&mut doc, snapshot);
     findings::outages(&mut doc, snapshot);
     findings::logs(&mut doc, snapshot);
     evidence::versions(&mut doc, snapshot);
