@@ -138,9 +138,10 @@ impl Fixed {
 
     /// Returns the text that is hashed: one line for each criterion, sorted by name.
     pub fn canonical(&self) -> String {
-        let mut text = format!("soakd criteria 1\nconfidence {}\n", self.confidence);
+        let mut text = format!("soakd criteria 1\nconfidence {:.9e}\n", self.confidence);
         for (name, criterion) in &self.criteria {
-            let limit = criterion.limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+            // A limit that was written down and read back may differ in its last bits.
+            let limit = criterion.limit.map_or_else(|| "none".to_owned(), |limit| format!("{limit:.9e}"));
             let judged = match &criterion.judged {
                 Judged::Always => "always".to_owned(),
                 Judged::From { cycles, span_ms } => format!("from {cycles} cycles and {span_ms} ms on"),
@@ -202,8 +203,12 @@ mod tests {
         assert_eq!(Fixed::new(&one, ENDLESS).hash(), Fixed::new(&other, ENDLESS).hash());
         assert_eq!(plain.hash().len(), 64);
         // It survives being written down.
-        let json = serde_json::to_vec(&plain).unwrap();
-        assert_eq!(serde_json::from_slice::<Fixed>(&json).unwrap().hash(), plain.hash());
+        for limit in [0.1, 0.3 - 0.1, 125_829.12, 1e-7 / 3.0, 7.7 * 1_048_576.0] {
+            let limits = BTreeMap::from([("memory_slope".to_owned(), limit)]);
+            let fixed = Fixed::new(&Written { limits, ..Written::default() }, ENDLESS);
+            let json = serde_json::to_vec(&fixed).unwrap();
+            assert_eq!(serde_json::from_slice::<Fixed>(&json).unwrap().hash(), fixed.hash());
+        }
     }
 
     #[test]

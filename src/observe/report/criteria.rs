@@ -113,7 +113,7 @@ fn figures(result: &CriterionResult) -> String {
     parts.extend(result.limit.map(|limit| format!("limit {}", show(limit))));
     parts.push(count(result.samples, "sample"));
     let seen = result.detectable.filter(|seen| *seen > 0.0);
-    parts.extend(seen.map(|seen| format!("smallest effect seen {}", show(seen))));
+    parts.extend(seen.map(|seen| format!("{} would have been seen", show(seen))));
     parts.join(", ")
 }
 

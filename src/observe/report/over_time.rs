@@ -94,7 +94,8 @@ fn beside(snapshot: &Snapshot, group: &FindingGroup) -> Vec<String> {
             format!("within a minute after {}", count(snapshot.epochs.len().max(1) as u64 - 1, "restart of soakd")),
         ),
     ] {
-        lines.extend(with_events(snapshot, group, &events).map(|found| found.words(&what)));
+        let found = with_events(snapshot, group, &events).filter(|found| found.near > 0);
+        lines.extend(found.map(|found| found.words(&what)));
     }
     lines
 }
@@ -103,6 +104,8 @@ fn beside(snapshot: &Snapshot, group: &FindingGroup) -> Vec<String> {
 struct Coincidence {
     near: u64,
     all: u64,
+    /// Bursts that began there, and all of them.
+    bursts: (u64, u64),
     /// Errors that chance would put there.
     expected: f64,
     p: f64,
@@ -115,17 +118,15 @@ impl Coincidence {
             p if p < RARE => format!("p = {p:.4}"),
             p => format!("p = {p:.2}, which chance explains"),
         };
-        format!(
-            "{} of {} {what} (expected {} by chance, {by})",
-            number(self.near),
-            number(self.all),
-            crate::model::quantity::number(self.expected)
-        )
+        let (near, all) = (number(self.near), number(self.all));
+        let bursts = format!("{} of {}", number(self.bursts.0), count(self.bursts.1, "burst"));
+        let expected = crate::model::quantity::number(self.expected);
+        format!("{near} of {all} errors, {bursts}, {what} ({expected} errors expected by chance, {by})")
     }
 }
 
-/// Counts the errors near events, and tells how likely that is. Errors of one slot of the time line come together, so that it is
-/// slots that are drawn and not errors: as many as hold errors, each near an event as often as the time around events is long.
+/// Counts the errors near events, and tells how likely that is. Errors that follow each other within a minute are one burst, and
+/// it is bursts that are drawn: each begins near an event as often as the time around events is long.
 fn with_events(snapshot: &Snapshot, group: &FindingGroup, events: &[(i64, i64)]) -> Option<Coincidence> {
     if events.is_empty() {
         return None;
@@ -137,7 +138,13 @@ fn with_events(snapshot: &Snapshot, group: &FindingGroup, events: &[(i64, i64)])
     let begin = |at: i64| group.timeline_from_ms.saturating_add(at.saturating_mul(width));
     let held: Vec<(i64, u64)> =
         (0i64..).zip(&group.timeline).filter(|(_, n)| **n > 0).map(|(at, n)| (begin(at), *n)).collect();
-    let near: Vec<&(i64, u64)> = held.iter().filter(|(at, _)| meets(*at)).collect();
+    let (mut begun, mut last) = (Vec::new(), i64::MIN / 2);
+    for (at, _) in &held {
+        if *at > last.saturating_add(width + AFTER_MS) {
+            begun.push(*at);
+        }
+        last = *at;
+    }
     // The time around events, each moment once, widened by what a slot leaves open.
     let mut windows: Vec<(i64, i64)> = events
         .iter()
@@ -151,13 +158,14 @@ fn with_events(snapshot: &Snapshot, group: &FindingGroup, events: &[(i64, i64)])
         reached = reached.max(end);
     }
     let share = (covered as f64 / (until - from) as f64).clamp(0.0, 1.0);
-    let counted = |slots: &mut dyn Iterator<Item = &(i64, u64)>| slots.map(|(_, n)| n).sum::<u64>();
-    let all = counted(&mut held.iter());
+    let all: u64 = held.iter().map(|(_, n)| n).sum();
+    let bursts = (begun.iter().filter(|at| meets(**at)).count() as u64, begun.len() as u64);
     Some(Coincidence {
-        near: counted(&mut near.iter().copied()),
+        near: held.iter().filter(|(at, _)| meets(*at)).map(|(_, n)| n).sum(),
         all,
+        bursts,
         expected: share * all as f64,
-        p: at_least(near.len() as u64, held.len() as u64, share),
+        p: at_least(bursts.0, bursts.1, share),
     })
 }
 
@@ -272,7 +280,7 @@ mod tests {
         let found = with_events(&snapshot, &group, &events).unwrap();
         assert_eq!((found.near, found.all), (30, 30));
         assert!(found.p < 0.001 && found.expected < 12.0, "{} {}", found.p, found.expected);
-        assert!(found.words("near").starts_with("30 of 30 near (expected "), "{}", found.words("near"));
+        assert!(found.words("near").starts_with("30 of 30 errors, 6 of 6 bursts, near ("), "{}", found.words("near"));
         let (snapshot, group) = day((0..24).map(|n| START + n * HOUR + 1_900_000));
         let found = with_events(&snapshot, &group, &events).unwrap();
         assert!(found.p > RARE, "{} of {}, {}", found.near, found.all, found.p);

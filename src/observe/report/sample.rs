@@ -170,7 +170,7 @@ fn judgement() -> Judgement {
         low: Some(0.9939),
         high: Some(1.0),
         samples: 1_080,
-        detectable: Some(1.0 / 1080.0),
+        detectable: Some(0.001),
         ..share
     };
     let errors = result("unexpected_errors", "", Some(Verdict::Pass), "no unexpected error");
@@ -193,22 +193,22 @@ fn leaking() -> Vec<CriterionResult> {
     let text = "anonymous memory of the target grows 3.1 MiB/h (limit 1 MiB/h)";
     let leak = CriterionResult {
         limit: Some(MIB),
-        value: Some(3.1 * MIB),
-        low: Some(2.4 * MIB),
-        high: Some(3.8 * MIB),
+        value: Some(3_250_586.0),
+        low: Some(2_516_582.0),
+        high: Some(3_984_589.0),
         samples: 62,
-        detectable: Some(1.6 * MIB),
+        detectable: Some(1_677_722.0),
         reaches_ms: Some(START + 400_000_000),
         evidence: vec!["62 cycles over 24 h, without a warm-up; 58 samples used, worth 41 independent ones".to_owned()],
         ..result("memory_slope", "anon.target", Some(Verdict::Fail), text)
     };
     let flat = |part: &str, value: f64| CriterionResult {
         limit: Some(MIB),
-        value: Some(value * MIB),
-        low: Some((value - 0.1) * MIB),
-        high: Some((value + 0.1) * MIB),
+        value: Some((value * MIB).round()),
+        low: Some(-65_536.0),
+        high: Some(196_608.0),
         samples: 62,
-        detectable: Some(1.2 * MIB),
+        detectable: Some(1_258_291.0),
         evidence: vec!["had failed after cycle 30: it grew 1.2 MiB/h (limit 1 MiB/h)".to_owned()],
         ..result(
             "memory_slope",

@@ -71,7 +71,10 @@ fn a_check_that_was_never_exercised_is_named_in_a_pass() {
     let mut snapshot = passing();
     snapshot.cycles.iter_mut().for_each(|cycle| cycle.checks[1].verdict = None);
     let reason = headline(&snapshot).reason;
-    assert_eq!(reason, "3 cycles passed every check that was exercised, and 2 criteria hold; not exercised: isolation.matrix.");
+    assert_eq!(
+        reason,
+        "3 cycles passed every check that was exercised, and 2 criteria hold; not exercised: isolation.matrix."
+    );
     assert!(render(&snapshot, Format::Text).contains("[not exercised] isolation.matrix"));
 }
 
