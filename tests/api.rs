@@ -11,6 +11,7 @@ use serde_json::Value;
 use soakd::clock::Clock;
 use soakd::config::ApiConfig;
 use soakd::engine::event::RunEvent;
+use soakd::model::measure::CycleMeasures;
 use soakd::model::record::{CycleRecord, Phase, RunRecord, ScaleRecord, Versions};
 use soakd::model::status::{Control, DaemonState, Health, Usage};
 use soakd::model::verdict::Verdict;
@@ -116,6 +117,10 @@ impl Daemon {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         store.begin_run(&run_record()).unwrap();
+        let mut measures = CycleMeasures { cycle: 1, at_ms: START + 900, ..CycleMeasures::default() };
+        measures.note("rss.target", 2.5, 1);
+        store.record_measures(RUN, &measures).unwrap();
+        store.record_series(START + 900, &[("rss.daemon", 1.0)]).unwrap();
         store.finish_cycle(&run_record(), &cycle(1), &BTreeMap::new()).unwrap();
         let config = ApiConfig { socket: Some(dir.path().join("elsewhere.sock")), ..ApiConfig::default() };
         let server = Server::bind(&config, dir.path(), None).unwrap();
@@ -204,6 +209,44 @@ async fn the_running_daemon_answers_for_the_state_file_that_it_holds() {
     assert!(lost.code == Some(2) && lost.err.contains("there is no incident 7"), "{}", lost.err);
     assert_eq!(daemon.status.borrow().incidents_open, 0);
     daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_run_that_goes_on_is_exported_and_its_receipt_is_open() {
+    let daemon = Daemon::start().await;
+    let state = daemon.state();
+    let json = soakd(&["export", "--format", "json"], &state);
+    assert_eq!(json.code, Some(0), "{}", json.err);
+    let read: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&read["runs"][0]["run"], &read["cycles"][0]["cycle"]), (&RUN.into(), &1.into()));
+    assert_eq!(read["measures"][0]["mean"], 2.5);
+    assert_eq!(read["series"][0]["metric"], "rss.daemon");
+    let receipt = state.join("run.receipt");
+    let args = ["export", "019b", "--format", "receipt", "--out", receipt.to_str().unwrap()];
+    let written = soakd(&args, &state);
+    assert_eq!(written.code, Some(0), "{}", written.err);
+    let again = soakd(&args, &state);
+    assert!(again.code == Some(64) && again.err.contains("--force"), "{}", again.err);
+    let said = verify(&[receipt.to_str().unwrap()]);
+    assert_eq!(said.code, Some(2), "{}{}", said.out, said.err);
+    let head = written.out.trim().rsplit(' ').next().unwrap().to_owned();
+    let report = soakd(&["report", "--format", "text"], &state);
+    assert!(said.out.contains(&head) && report.out.contains(&head), "{}\n{}", said.out, report.out);
+    let said = verify(&[receipt.to_str().unwrap(), "--head", &head]);
+    assert!(said.code == Some(2) && said.out.contains("nothing before it was changed"), "{}", said.out);
+    daemon.end().await;
+    let text = std::fs::read_to_string(&receipt).unwrap();
+    std::fs::write(&receipt, text.replace("\"errors\":0", "\"errors\":1")).unwrap();
+    let said = verify(&[receipt.to_str().unwrap()]);
+    assert!(said.code == Some(1) && said.out.contains("line 2: edited: it says that it is cycle 1"), "{}", said.out);
+    assert_eq!(verify(&["/dev/null"]).code, Some(64));
+}
+
+/// Runs `soakd verify`, which reads no state.
+fn verify(args: &[&str]) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_soakd")).arg("verify").args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

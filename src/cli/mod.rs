@@ -7,6 +7,7 @@ pub mod control;
 pub mod daemon;
 pub mod doctor;
 pub mod events;
+pub mod export;
 pub mod incidents;
 pub mod init;
 pub mod manual;

@@ -1,6 +1,8 @@
 //! Where the state is, and how commands read it: from the state file, or, while a run holds that file, from the daemon, or
 //! from the copies of the last checkpoint if that does not answer.
 
+mod exported;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -193,7 +195,6 @@ impl State {
     }
 
     /// Goes through all closed cycles of a run, the oldest first, some of them in memory at a time.
-    #[expect(dead_code, reason = "read by exports")]
     pub(super) fn cycles<'a>(&'a self, run: &'a str) -> impl Iterator<Item = anyhow::Result<CycleRecord>> + 'a {
         let mut after = Some(0);
         let pages = std::iter::from_fn(move || match self.cycles_after(run, after?) {

@@ -24,7 +24,6 @@ const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 ///
 /// Exit status: 0 whole, 1 broken, 2 whole but the run had not ended, 64 not readable as a receipt.
 #[derive(Debug, Clone, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct VerifyArgs {
     /// File that `soakd export --format receipt` wrote; - for the standard input
     #[arg(value_name = "RECEIPT")]
