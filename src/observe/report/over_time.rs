@@ -133,14 +133,14 @@ fn with_events(snapshot: &Snapshot, group: &FindingGroup, events: &[(i64, i64)])
     }
     let width = group.timeline_slot_ms.max(1);
     let from = snapshot.run.started_ms.min(group.timeline_from_ms);
-    let until = snapshot.run.ended_ms.unwrap_or(snapshot.made_ms).max(group.last_ms).max(from + 1);
-    let meets = |begin: i64| events.iter().any(|(start, end)| begin <= *end && begin + width >= *start);
+    let until = snapshot.run.ended_ms.unwrap_or(snapshot.made_ms).max(group.last_ms).max(from.saturating_add(1));
+    let meets = |begin: i64| events.iter().any(|(start, end)| begin <= *end && begin.saturating_add(width) >= *start);
     let begin = |at: i64| group.timeline_from_ms.saturating_add(at.saturating_mul(width));
     let held: Vec<(i64, u64)> =
         (0i64..).zip(&group.timeline).filter(|(_, n)| **n > 0).map(|(at, n)| (begin(at), *n)).collect();
     let (mut begun, mut last) = (Vec::new(), i64::MIN / 2);
     for (at, _) in &held {
-        if *at > last.saturating_add(width + AFTER_MS) {
+        if *at > last.saturating_add(width.saturating_add(AFTER_MS)) {
             begun.push(*at);
         }
         last = *at;
@@ -148,16 +148,16 @@ fn with_events(snapshot: &Snapshot, group: &FindingGroup, events: &[(i64, i64)])
     // The time around events, each moment once, widened by what a slot leaves open.
     let mut windows: Vec<(i64, i64)> = events
         .iter()
-        .map(|(start, end)| ((start - width).max(from), (*end).min(until)))
+        .map(|(start, end)| (start.saturating_sub(width).max(from), (*end).min(until)))
         .filter(|(a, b)| b > a)
         .collect();
     windows.sort_unstable();
-    let (mut covered, mut reached) = (0, i64::MIN);
+    let (mut covered, mut reached) = (0i64, i64::MIN);
     for (start, end) in windows {
-        covered += (end - start.max(reached)).max(0);
+        covered = end.saturating_sub(start.max(reached)).max(0).saturating_add(covered);
         reached = reached.max(end);
     }
-    let share = (covered as f64 / (until - from) as f64).clamp(0.0, 1.0);
+    let share = (covered as f64 / until.saturating_sub(from).max(1) as f64).clamp(0.0, 1.0);
     let all: u64 = held.iter().map(|(_, n)| n).sum();
     let bursts = (begun.iter().filter(|at| meets(**at)).count() as u64, begun.len() as u64);
     Some(Coincidence {
@@ -174,7 +174,8 @@ fn versions(doc: &mut Document, snapshot: &Snapshot) {
     let mut by: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
     for cycle in &snapshot.cycles {
         let (cycles, with, errors) = by.entry(&cycle.server).or_default();
-        (*cycles, *with, *errors) = (*cycles + 1, *with + u64::from(cycle.errors > 0), *errors + cycle.errors);
+        (*cycles, *with, *errors) =
+            (*cycles + 1, *with + u64::from(cycle.errors > 0), errors.saturating_add(cycle.errors));
     }
     if by.len() < 2 {
         return;
