@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code, unreachable_pub, reason = "every test program uses its part of it")]
 #[path = "support/soak.rs"]
 mod soak;
 

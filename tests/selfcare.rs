@@ -311,6 +311,9 @@ fn a_run_whose_files_cannot_go_is_kept_to_be_tried_again() {
             symlink("/", &self.1).unwrap();
             self.0.runs()
         }
+        fn baseline(&self) -> Result<Option<String>, soakd::store::StoreError> {
+            self.0.baseline()
+        }
         fn forget_some(&self, run: &str) -> Result<u64, soakd::store::StoreError> {
             self.0.forget_some(run)
         }

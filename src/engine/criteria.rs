@@ -4,7 +4,8 @@
 
 use anyhow::{Context, bail};
 
-use super::cycle::Stage;
+use super::ledger::Ledger;
+use super::measure::figures::is_kept;
 use super::quiet::planned_end;
 use super::setup::Setup;
 use crate::checker::criteria::{self, Evidence, Fixed, Planned, Written};
@@ -73,16 +74,15 @@ fn written(config: &CriteriaConfig) -> Written {
 
 impl Judge {
     /// Takes up the criteria of a run.
-    pub(super) fn open(stage: &Stage, record: &mut RunRecord) -> anyhow::Result<Self> {
-        let (kept, burnt) = stage
-            .ledger
-            .with(|store| Ok((store.blob(&record.run, FIXED_BLOB)?, store.blob(&record.run, BURNT_BLOB)?)))?;
+    pub(super) fn open(setup: &Setup, ledger: &Ledger, record: &mut RunRecord) -> anyhow::Result<Self> {
+        let (kept, burnt) =
+            ledger.with(|store| Ok((store.blob(&record.run, FIXED_BLOB)?, store.blob(&record.run, BURNT_BLOB)?)))?;
         let fixed = match kept {
             Some(bytes) => serde_json::from_slice(&bytes).context("reading the criteria of the run")?,
             // The run was begun by a version that knew none.
             None => {
-                let fixed = fix(&stage.setup, record.started_ms);
-                stage.ledger.with(|store| keep(store, &record.run, &fixed))?;
+                let fixed = fix(setup, record.started_ms);
+                ledger.with(|store| keep(store, &record.run, &fixed))?;
                 fixed
             }
         };
@@ -99,7 +99,7 @@ impl Judge {
         let (meter, metered) = burnt.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let mut judge = Self { fixed, meter, metered };
         loop {
-            let page = stage.ledger.with(|store| store.cycles_after(&record.run, judge.metered, PAGE))?;
+            let page = ledger.with(|store| store.cycles_after(&record.run, judge.metered, PAGE))?;
             page.iter().for_each(|cycle| judge.note(cycle));
             if page.len() < PAGE {
                 return Ok(judge);
@@ -120,29 +120,43 @@ impl Judge {
     }
 
     /// Takes a cycle in, and judges the run so far if a look is due.
-    pub(super) fn after(&mut self, stage: &Stage, record: &RunRecord, cycle: &CycleRecord) -> anyhow::Result<()> {
+    pub(super) fn after(
+        &mut self,
+        (setup, ledger): (&Setup, &Ledger),
+        record: &RunRecord,
+        cycle: &CycleRecord,
+    ) -> anyhow::Result<()> {
         self.note(cycle);
         let Some(look) = criteria::look_at(cycle.cycle) else { return Ok(()) };
         let burnt = serde_json::to_vec(&(&self.meter, self.metered))?;
-        stage.ledger.with(|store| store.put_blob(&record.run, BURNT_BLOB, &burnt))?;
-        let judged = self.judge(stage, record, Some(look))?;
+        ledger.with(|store| store.put_blob(&record.run, BURNT_BLOB, &burnt))?;
+        let judged = self.judge((setup, ledger), record, Some(look))?;
         let worst = judged.verdict().map(|verdict| verdict.to_string()).unwrap_or_default();
         tracing::info!(cycle = cycle.cycle, look, worst, "criteria");
         Ok(())
     }
 
     /// Judges the whole run at its end; `None` if no criterion is judged.
-    pub(super) fn at_end(&self, stage: &Stage, record: &RunRecord) -> anyhow::Result<Option<Verdict>> {
-        Ok(self.judge(stage, record, None)?.verdict())
+    pub(super) fn at_end(
+        &self,
+        (setup, ledger): (&Setup, &Ledger),
+        record: &RunRecord,
+    ) -> anyhow::Result<Option<Verdict>> {
+        Ok(self.judge((setup, ledger), record, None)?.verdict())
     }
 
-    fn judge(&self, stage: &Stage, record: &RunRecord, look: Option<u64>) -> anyhow::Result<Judgement> {
+    fn judge(
+        &self,
+        (setup, ledger): (&Setup, &Ledger),
+        record: &RunRecord,
+        look: Option<u64>,
+    ) -> anyhow::Result<Judgement> {
         let (measures, snapshot) =
-            stage.ledger.with(|store| Ok((store.measures(&record.run)?, store.snapshot(&record.run)?)))?;
+            ledger.with(|store| Ok((store.measures(&record.run)?, store.snapshot(&record.run)?)))?;
         let Some(snapshot) = snapshot else { bail!("run {} is not in the state file", record.run) };
-        let parts = parts(stage);
+        let parts = parts(setup);
         let evidence = Evidence {
-            now_ms: stage.setup.clock.now_ms(),
+            now_ms: setup.clock.now_ms(),
             cycle: snapshot.cycles.last().map_or(0, |cycle| cycle.cycle),
             cycles_done: snapshot.cycles_done,
             observed_ms: record.observed_ms,
@@ -152,41 +166,49 @@ impl Judge {
             findings_ungrouped: snapshot.findings_ungrouped,
             outages: &snapshot.outages,
             outages_dropped: snapshot.outages_dropped,
-            tolerated: &stage.setup.config.verify.tolerate,
+            tolerated: &setup.config.verify.tolerate,
             measures: &measures,
             parts: &parts,
-            files: &files(stage),
-            blind: blind(stage),
+            files: &files(setup),
+            blind: blind(setup),
             latency: &snapshot.latency,
             meter: &self.meter,
             descriptors_max: limits::own().descriptors,
         };
-        let mut judgement = tokio::task::block_in_place(|| criteria::judge(&self.fixed, &evidence));
+        let mut judgement = criteria::judge(&self.fixed, &evidence);
         if let Some(before) = &snapshot.judgement {
             criteria::remember(&mut judgement, before);
         }
         let (alarms, held) = (criteria::alarms(&judgement), criteria::held(&judgement));
-        stage.ledger.with(|store| store.put_judgement(&record.run, &judgement, &alarms, &held))?;
+        ledger.with(|store| store.put_judgement(&record.run, &judgement, &alarms, &held))?;
         Ok(judgement)
     }
 }
 
-/// Returns the processes that are there and can be measured.
-fn parts(stage: &Stage) -> Vec<String> {
-    let target = stage.service.is_embedded().then(|| "target".to_owned());
-    let workers = (1..=stage.setup.groups().len()).map(|n| format!("worker-{n}"));
-    std::iter::once("daemon".to_owned()).chain(target).chain(workers).collect()
+/// Returns the processes that must have been measured: those of which every cycle keeps something.
+fn parts(setup: &Setup) -> Vec<String> {
+    let target = (blind(setup).is_none()).then(|| "target".to_owned());
+    let workers = (1..=setup.groups().len()).map(|n| format!("worker-{n}"));
+    let all = std::iter::once("daemon".to_owned()).chain(target).chain(workers);
+    all.enumerate().filter(|(at, _)| is_kept(*at, "rss")).map(|(_, part)| part).collect()
 }
 
-/// Returns the parts whose database files can be measured.
-fn files(stage: &Stage) -> Vec<String> {
-    match &stage.setup.config.target {
-        TargetConfig::Embedded(embedded) if matches!(embedded.store, StoreConfig::Sqlite) => vec!["target".to_owned()],
-        _ => Vec::new(),
-    }
+/// Returns the parts whose database files must have been measured.
+fn files(setup: &Setup) -> Vec<String> {
+    let here = match &setup.config.target {
+        TargetConfig::Embedded(embedded) => matches!(embedded.store, StoreConfig::Sqlite),
+        _ => !setup.config.observe.target_files.is_empty(),
+    };
+    here.then(|| "target".to_owned()).into_iter().collect()
 }
 
-/// Returns why the target cannot be measured, if it cannot.
-fn blind(stage: &Stage) -> Option<&'static str> {
-    (!stage.service.is_embedded()).then_some("the target runs elsewhere, and nothing says which process it is")
+/// Returns why the target's process cannot be measured, if it cannot.
+fn blind(setup: &Setup) -> Option<&'static str> {
+    let observe = &setup.config.observe;
+    let named = observe.target_pid.is_some() || observe.target_unit.is_some() || observe.target_metrics.is_some();
+    let embedded = matches!(setup.config.target, TargetConfig::Embedded(_));
+    (!embedded && !named).then_some("give observe.target_pid, observe.target_unit or observe.target_metrics")
 }
+
+#[cfg(test)]
+mod tests;

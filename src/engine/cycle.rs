@@ -72,10 +72,7 @@ impl Stage {
     pub async fn cycle(&self, run: &mut RunRecord) -> anyhow::Result<CycleEnd> {
         let cycle = run.cycle;
         let started_ms = self.setup.clock.now_ms();
-        let server = self.server.now(&self.service).await;
-        if !server.is_empty() {
-            run.versions.server.clone_from(&server);
-        }
+        let server = self.server_now(run).await;
         let commits_before = self.ledger.with(|store| Ok(store.commit_micros()))?;
         self.service.begin_cycle();
         self.crew.begin_cycle();
@@ -144,6 +141,15 @@ impl Stage {
         self.watch_versions(run, &record)?;
         self.ledger.tell(RunEvent::Cycle(Box::new(record.clone())));
         Ok(CycleEnd::Done(Box::new(record)))
+    }
+
+    /// Asks for the server's version; the run notes the last one that is known.
+    async fn server_now(&self, run: &mut RunRecord) -> String {
+        let server = self.server.now(&self.service).await;
+        if !server.is_empty() {
+            run.versions.server.clone_from(&server);
+        }
+        server
     }
 
     /// Lets the workers forget a cycle that is checkpointed; repeated after a restart.

@@ -37,7 +37,7 @@ impl Life<'_> {
         record.versions.sqlite = stage.crew.sqlite.get().cloned().unwrap_or_default();
         record.versions.provider = stage.crew.provider.get().cloned().unwrap_or_default();
         let recovered = self.recover(record).await?;
-        let mut judge = Judge::open(stage, record)?;
+        let mut judge = Judge::open(&stage.setup, &stage.ledger, record)?;
         let mut epoch = self.begin_epoch(record, recovered)?;
         let _ = stage.epoch.set(epoch.clone());
         let resumed_at = resumed.then_some((record.cycle, record.phase));
@@ -145,7 +145,8 @@ impl Life<'_> {
             first = false;
             let CycleEnd::Done(cycle) = self.stage.cycle(record).await? else { return Ok(None) };
             self.note_time(record, epoch, false)?;
-            judge.after(self.stage, record, &cycle)?;
+            let (setup, ledger) = (&self.stage.setup, &*self.stage.ledger);
+            tokio::task::block_in_place(|| judge.after((setup, ledger), record, &cycle))?;
             self.write_reports(record)?;
             if cycle.verdict == Verdict::Fail && self.run().stop_on_fail {
                 return Ok(Some(format!("cycle {} failed (run.stop_on_fail)", cycle.cycle)));
@@ -237,7 +238,9 @@ impl Life<'_> {
         let (cycles, judged) = snapshot.map(|s| (s.cycles_by_verdict, s.judgement)).unwrap_or_default();
         let worst = Verdict::worst(cycles.into_iter().filter(|(_, n)| *n > 0).map(|(verdict, _)| verdict));
         let judged = match ended {
-            Some(judge) => judge.at_end(self.stage, record)?,
+            Some(judge) => {
+                tokio::task::block_in_place(|| judge.at_end((&self.stage.setup, &self.stage.ledger), record))?
+            }
             None => judged.and_then(|judgement| judgement.verdict()),
         };
         let worst = Verdict::worst(judged.into_iter().chain([worst]));

@@ -16,6 +16,9 @@ pub const LOG_LINES_KEPT: usize = 30;
 /// Slots of a finding group's time line.
 pub const TIMELINE_SLOTS: usize = 64;
 
+/// Databases, users and iterations that a finding group counts apart.
+const NAMES_MAX: usize = 64;
+
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -237,6 +240,11 @@ pub struct FindingGroup {
     pub last_ms: i64,
     /// Count by database; databases beyond a bound are summed under 0.
     pub by_db: BTreeMap<DbNo, u64>,
+    /// Count by user and by iteration, in the same way.
+    #[serde(default)]
+    pub by_user: BTreeMap<UserNo, u64>,
+    #[serde(default)]
+    pub by_iter: BTreeMap<u32, u64>,
     /// Counts in equal slots from `timeline_from_ms`; the slot width doubles whenever the line is full.
     pub timeline_from_ms: i64,
     pub timeline_slot_ms: i64,
@@ -253,6 +261,8 @@ impl FindingGroup {
             tolerated: 0,
             last_ms: at_ms,
             by_db: BTreeMap::new(),
+            by_user: BTreeMap::new(),
+            by_iter: BTreeMap::new(),
             timeline_from_ms: at_ms,
             timeline_slot_ms: 1000,
             timeline: Vec::new(),
@@ -267,8 +277,9 @@ impl FindingGroup {
         self.count += 1;
         self.tolerated += u64::from(finding.tolerated);
         self.last_ms = self.last_ms.max(finding.at_ms);
-        let db = finding.db.filter(|db| self.by_db.contains_key(db) || self.by_db.len() < 64).unwrap_or(0);
-        *self.by_db.entry(db).or_default() += 1;
+        count_by(&mut self.by_db, finding.db);
+        count_by(&mut self.by_user, finding.user);
+        count_by(&mut self.by_iter, finding.iter);
         while (finding.at_ms - self.timeline_from_ms) / self.timeline_slot_ms >= TIMELINE_SLOTS as i64 {
             self.timeline_slot_ms *= 2;
             self.timeline = self.timeline.chunks(2).map(|pair| pair.iter().sum()).collect();
@@ -279,6 +290,12 @@ impl FindingGroup {
         }
         self.timeline[slot] += 1;
     }
+}
+
+/// Counts a finding by what it names; what it does not name, and what is beyond the bound, goes under 0.
+fn count_by(counts: &mut BTreeMap<u32, u64>, name: Option<u32>) {
+    let name = name.filter(|name| counts.contains_key(name) || counts.len() < NAMES_MAX).unwrap_or(0);
+    *counts.entry(name).or_default() += 1;
 }
 
 /// An interval in which the target did not answer the liveness probe.

@@ -42,8 +42,8 @@ impl Drift {
 ///
 /// The shift is the median of all ratios between the two stretches (Hodges & Lehmann 1963), on logarithms. Its interval is that
 /// of the test of Mann and Whitney, with the variance enlarged by as much as neighbouring cycles are alike (the sum of the
-/// autocorrelations up to the first that is not positive, Geyer 1992, or that of the first one without its bias, Kendall 1954,
-/// whichever is more).
+/// autocorrelations up to the first that is not positive, Geyer 1992, or of a series with the first one and no memory else, with
+/// most of its bias in few values taken out, Kendall 1954, whichever is more).
 pub fn drift(values: &[f64], confidence: f64) -> Option<Drift> {
     if values.len() < VALUES_MIN || values.iter().any(|value| !value.is_finite() || *value <= 0.0) {
         return None;
@@ -105,7 +105,7 @@ fn inflation(early: &[f64], late: &[f64]) -> f64 {
     }
     let sum: f64 = (1..=early.len() / 3).map(|lag| at(lag) / own).take_while(|alike| *alike > 0.0).sum();
     let first = at(1) / own;
-    let first = (first + (1.5 + 3.5 * first) / early.len() as f64).clamp(0.0, 0.9);
+    let first = (first + (1.0 + first) / early.len() as f64).clamp(0.0, 0.9);
     (1.0 + 2.0 * sum).max((1.0 + first) / (1.0 - first))
 }
 

@@ -28,7 +28,10 @@ impl Store {
                     tables::put(&mut table, DAEMON, BASELINE.as_bytes(), &run)?;
                     desk.recovered(txn, run)
                 }
-                None => Ok(drop(table.remove(BASELINE.as_bytes())?)),
+                None => {
+                    table.remove(BASELINE.as_bytes())?;
+                    Ok(())
+                }
             }
         })
     }

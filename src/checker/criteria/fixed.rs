@@ -11,6 +11,9 @@ const MIB: f64 = 1_048_576.0;
 /// Confidence of what is estimated, unless it is written otherwise.
 const CONFIDENCE: f64 = 0.99;
 
+/// Why a criterion without a limit is not judged.
+const NO_LIMIT: &str = "there is no limit unless one is written in [criteria]";
+
 /// What a criterion that nobody wrote has as its limit, and how long a run must be for it.
 struct Standard {
     name: &'static str,
@@ -110,7 +113,7 @@ impl Fixed {
             } else if own.is_some() || (standard.limit.is_some() && standard.cycles == 0) {
                 Judged::Always
             } else if standard.limit.is_none() {
-                Judged::Not { why: format!("it has no limit; criteria.{} would give it one", standard.name) }
+                Judged::Not { why: NO_LIMIT.to_owned() }
             } else {
                 let (cycles, span_ms) = (standard.cycles, standard.span_ms);
                 let (few, short) = (planned.cycles.filter(|n| *n < cycles), planned.span_ms.filter(|ms| *ms < span_ms));
@@ -135,9 +138,10 @@ impl Fixed {
 
     /// Returns the text that is hashed: one line for each criterion, sorted by name.
     pub fn canonical(&self) -> String {
-        let mut text = format!("soakd criteria 1\nconfidence {}\n", self.confidence);
+        let mut text = format!("soakd criteria 1\nconfidence {:.9e}\n", self.confidence);
         for (name, criterion) in &self.criteria {
-            let limit = criterion.limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+            // A limit that was written down and read back may differ in its last bits.
+            let limit = criterion.limit.map_or_else(|| "none".to_owned(), |limit| format!("{limit:.9e}"));
             let judged = match &criterion.judged {
                 Judged::Always => "always".to_owned(),
                 Judged::From { cycles, span_ms } => format!("from {cycles} cycles and {span_ms} ms on"),
@@ -157,10 +161,9 @@ impl Fixed {
 /// Says why a run of some length is not judged by a criterion that nobody wrote.
 fn too_short(length: &str, standard: &Standard) -> String {
     format!(
-        "a run of {length} is too short, it needs {} cycles and {}; criteria.{} has it judged in any case",
+        "a run of {length} is too short, {} cycles and {} are needed; what is written in [criteria] is judged in any case",
         standard.cycles,
-        self::length(standard.span_ms),
-        standard.name
+        self::length(standard.span_ms)
     )
 }
 
@@ -200,8 +203,12 @@ mod tests {
         assert_eq!(Fixed::new(&one, ENDLESS).hash(), Fixed::new(&other, ENDLESS).hash());
         assert_eq!(plain.hash().len(), 64);
         // It survives being written down.
-        let json = serde_json::to_vec(&plain).unwrap();
-        assert_eq!(serde_json::from_slice::<Fixed>(&json).unwrap().hash(), plain.hash());
+        for limit in [0.1, 0.3 - 0.1, 125_829.12, 1e-7 / 3.0, 7.7 * 1_048_576.0] {
+            let limits = BTreeMap::from([("memory_slope".to_owned(), limit)]);
+            let fixed = Fixed::new(&Written { limits, ..Written::default() }, ENDLESS);
+            let json = serde_json::to_vec(&fixed).unwrap();
+            assert_eq!(serde_json::from_slice::<Fixed>(&json).unwrap().hash(), fixed.hash());
+        }
     }
 
     #[test]
@@ -210,7 +217,7 @@ mod tests {
         let plain = Fixed::new(&Written::default(), short);
         assert_eq!(judged(&plain, "success_share"), Judged::Always);
         let Judged::Not { why } = judged(&plain, "memory_slope") else { panic!("{plain:?}") };
-        assert!(why.starts_with("a run of 3 cycles is too short, it needs 30 cycles and 3 h"), "{why}");
+        assert!(why.starts_with("a run of 3 cycles is too short, 30 cycles and 3 h are needed"), "{why}");
         let limits = BTreeMap::from([("memory_slope".to_owned(), 1.0), ("p99".to_owned(), 2.0)]);
         let written = Fixed::new(&Written { limits, ..Written::default() }, short);
         assert_eq!(judged(&written, "memory_slope"), Judged::Always);

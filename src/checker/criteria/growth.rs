@@ -56,7 +56,7 @@ impl Case<'_> {
     }
 
     pub(super) fn descriptors_slope(&self) -> Vec<CriterionResult> {
-        self.each(DESCRIPTORS, self.evidence.parts, |case, series| {
+        self.each(DESCRIPTORS, &[], |case, series| {
             let ceiling = case.evidence.descriptors_max.map(|most| most as f64);
             let trend = case.trend(&series.samples(1.0), (case.limit, f64::INFINITY), ceiling);
             case.slope(series, &trend, 1.0)
@@ -64,14 +64,14 @@ impl Case<'_> {
     }
 
     pub(super) fn wal_slope(&self) -> Vec<CriterionResult> {
-        self.each(WAL, self.evidence.files, |case, series| {
+        self.each(WAL, &["target"], |case, series| {
             let trend = case.trend(&series.samples(MIB), (case.limit / MIB, f64::INFINITY), None);
             case.slope(series, &trend, MIB)
         })
     }
 
     pub(super) fn database_slope(&self) -> Vec<CriterionResult> {
-        self.each(DATABASE, self.evidence.files, |case, series| {
+        self.each(DATABASE, &["target"], |case, series| {
             let (samples, taken_out) = case.unexplained(series);
             let trend = case.trend(&samples, (case.limit / MIB, f64::INFINITY), None);
             let mut result = case.slope(series, &trend, MIB);
@@ -81,34 +81,33 @@ impl Case<'_> {
     }
 
     fn memory(&self, judge: impl Fn(&Self, &Series) -> CriterionResult) -> Vec<CriterionResult> {
-        self.each(MEMORY, self.evidence.parts, judge)
+        self.each(MEMORY, &[], judge)
     }
 
-    /// Judges every part that was measured, and says of every other one that had to be which probe gave nothing.
+    /// Judges every part that was measured, or those of `only`, and says of every other one that had to be which probe gave
+    /// nothing.
     fn each(
         &self,
         kinds: &[&str],
-        expected: &[String],
+        only: &[&str],
         judge: impl Fn(&Self, &Series) -> CriterionResult,
     ) -> Vec<CriterionResult> {
-        let parts = self.evidence.parts_of(kinds, expected);
-        let mut results: Vec<CriterionResult> = Vec::new();
-        for part in &parts {
-            results.push(match self.evidence.first_of(kinds, part) {
-                Some(series) => judge(self, &series),
-                None => {
-                    let metric = format!("{}.{part}", kinds.last().unwrap_or(&""));
-                    self.missing(&metric, true, &format!("{} was not measured: its probe gave nothing", words(&metric)))
-                }
-            });
-        }
-        let target = parts.iter().any(|part| part == "target");
-        if let Some(why) = self.evidence.blind.filter(|_| !target) {
-            let metric = format!("{}.target", kinds.last().unwrap_or(&""));
+        let expected = if only.is_empty() { self.evidence.parts } else { self.evidence.files };
+        let mut parts = self.evidence.parts_of(kinds, expected);
+        parts.retain(|part| only.is_empty() || only.contains(&part.as_str()));
+        let named = |part: &str| format!("{}.{part}", kinds.last().unwrap_or(&""));
+        let one = |part: &String| match self.evidence.first_of(kinds, part) {
+            Some(series) => judge(self, &series),
+            None => {
+                let metric = named(part);
+                self.missing(&metric, true, &format!("{} was not measured: its probe gave nothing", words(&metric)))
+            }
+        };
+        let mut results: Vec<CriterionResult> = parts.iter().map(one).collect();
+        if !parts.contains("target") && (self.evidence.blind.is_some() || results.is_empty()) {
+            let metric = named("target");
+            let why = self.evidence.blind.unwrap_or("no probe knows it");
             results.push(self.missing(&metric, false, &format!("{} is not observable: {why}", words(&metric))));
-        } else if results.is_empty() {
-            let metric = kinds.first().unwrap_or(&"");
-            results.push(self.missing(metric, false, &format!("{} was not measured of any part", words(metric))));
         }
         results
     }
@@ -199,7 +198,8 @@ impl Case<'_> {
         let part = series.metric.split_once('.').map_or("", |(_, part)| part);
         let (mut samples, mut lines) = (series.samples(MIB), Vec::new());
         for (kind, bytes_max) in CAUSES {
-            let Some(cause) = self.evidence.first_of(&[kind], part) else { continue };
+            let cause = self.evidence.first_of(&[kind], part).or_else(|| self.evidence.first_of(&[kind], ""));
+            let Some(cause) = cause else { continue };
             let (rest, each) = explained(&samples, &cause.samples(1.0), bytes_max / MIB);
             if each > 0.0 {
                 lines.push(format!("{} explain {} each", words(&cause.metric), shown(each * MIB, Unit::Bytes)));

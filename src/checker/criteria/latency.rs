@@ -108,7 +108,8 @@ impl Case<'_> {
         let limit = there(self.limit);
         let detectable = found.detectable(limit, self.confidence);
         let worse = found.shift > limit && found.low > limit / 2.0;
-        let enough = detectable <= there(self.limit * ENOUGH);
+        // What is proven to be within the limit needs no more.
+        let enough = detectable <= there(self.limit * ENOUGH) || found.high <= limit;
         let percent = |share: f64| shown(share, Unit::Share);
         let (value, seen) = (back(found.shift), back(detectable));
         let verb = if falls { "fell" } else { "rose" };

@@ -85,7 +85,7 @@ pub fn judge(fixed: &Fixed, evidence: &Evidence<'_>) -> Judgement {
                 let short = evidence.cycles_done < *cycles || evidence.observed_ms < *span_ms;
                 short.then(|| {
                     format!(
-                        "{} cycles in {} are too few, it needs {cycles} cycles and {}; criteria.{name} has it judged in any case",
+                        "{} cycles in {} are too few, {cycles} cycles and {} are needed; what is written in [criteria] is judged in any case",
                         evidence.cycles_done,
                         fixed::length(evidence.observed_ms),
                         fixed::length(*span_ms)

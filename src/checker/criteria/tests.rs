@@ -207,7 +207,7 @@ fn a_short_run_is_judged_by_what_it_can_prove() {
     let judged: Vec<&str> = all.results.iter().filter(|r| r.verdict.is_some()).map(|r| r.criterion.as_str()).collect();
     assert_eq!(judged, ["success_share", "unexpected_errors", "disconnects"]);
     let why = &run.of("memory_slope")[0].summary;
-    assert!(why.starts_with("not judged: 3 cycles in 24 h are too few, it needs 30 cycles and 3 h"), "{why}");
+    assert!(why.starts_with("not judged: 3 cycles in 24 h are too few, 30 cycles and 3 h are needed"), "{why}");
     // What is written is judged in any case.
     for name in ["memory_slope", "memory_step", "memory_ceiling", "descriptors_slope", "wal_slope", "database_slope"]
         .into_iter()

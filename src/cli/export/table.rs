@@ -1,7 +1,6 @@
 //! What an export is made of: tables of documented columns, and the sinks that write them. Each column says how its value is
 //! had from a row, so that names, values and documentation cannot drift apart.
 
-use std::fmt::Write;
 use std::io;
 
 use serde::Serialize;
@@ -220,7 +219,9 @@ pub(super) fn write<T: 'static>(
 }
 
 /// Returns the documentation of tables as Markdown.
+#[cfg(test)]
 pub(super) fn documentation(shapes: &[Shape]) -> String {
+    use std::fmt::Write;
     let mut text = String::new();
     for shape in shapes {
         let _ =

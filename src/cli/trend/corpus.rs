@@ -89,7 +89,7 @@ fn recipe(args: &CorpusArgs) -> Result<Recipe, String> {
     if !(args.hours > 0.0 && args.hours <= HOURS_MAX) {
         return Err(format!("--hours {}: a number above 0 and up to {HOURS_MAX} is needed", args.hours));
     }
-    if !args.leak.is_finite() || !(args.noise >= 0.0 && args.noise.is_finite()) {
+    if !(args.leak.is_finite() && args.noise >= 0.0 && args.noise.is_finite()) {
         return Err("--leak and --noise need finite numbers, and noise cannot be less than nothing".to_owned());
     }
     Ok(Recipe {

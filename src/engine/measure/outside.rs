@@ -15,8 +15,11 @@ use crate::probe::postgres::{self, Postgres};
 use crate::probe::prometheus::{Family, Scraper, Wanted};
 use crate::probe::unit;
 
+/// Kind, name, and the label that a series must have.
+type Known = (&'static str, &'static str, Option<(&'static str, &'static str)>);
+
 /// The metrics that are known by their names, by what they are here; of several names for one thing the first that is there counts.
-const KNOWN: &[(&str, &str, Option<(&str, &str)>)] = &[
+const KNOWN: &[Known] = &[
     ("rss", "process_resident_memory_bytes", None),
     ("fds", "process_open_fds", None),
     ("threads", "process_threads", None),

@@ -10,6 +10,7 @@ use super::words::{ago, length, line, moment};
 use crate::model::ids::DbNo;
 use crate::model::incident::Incident;
 use crate::model::record::{LogTail, Outage, Snapshot};
+use crate::model::verdict::Verdict;
 use crate::observe::report::headline;
 use crate::observe::report::words::{between, count, number, ranges};
 
@@ -58,6 +59,7 @@ pub(super) fn running(page: &mut Page, letter: &Letter, incident: Option<&Incide
         ("Mode", format!("{}, row-level security {rls}", scale.mode)),
         ("Target", format!("{}, {} provider", scale.target, scale.provider)),
         ("Versions", versions(snapshot)),
+        ("Criteria", criteria(snapshot)),
         ("Machine", letter.host.clone()),
     ];
     if !snapshot.receipt.is_empty() {
@@ -65,6 +67,21 @@ pub(super) fn running(page: &mut Page, letter: &Letter, incident: Option<&Incide
         facts.push(("Receipt", line(&snapshot.receipt, 64)));
     }
     page.facts(facts);
+}
+
+/// Returns how many criteria came to what, and what the first that failed says.
+fn criteria(snapshot: &Snapshot) -> String {
+    let Some(judgement) = &snapshot.judgement else { return "not judged yet".to_owned() };
+    let of = |verdict| judgement.results.iter().filter(move |result| result.verdict == Some(verdict));
+    let counts = [(Verdict::Fail, "fail"), (Verdict::Inconclusive, "cannot be told"), (Verdict::Pass, "hold")];
+    let counts = counts.map(|(verdict, what)| (of(verdict).count() as u64, what));
+    let counts: Vec<String> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", number(*n))).collect();
+    match (counts.is_empty(), of(Verdict::Fail).next()) {
+        (true, _) => "none is judged".to_owned(),
+        (false, Some(failed)) => format!("{}; {}", counts.join(", "), line(&failed.summary, 160)),
+        (false, None) => counts.join(", "),
+    }
 }
 
 pub(super) fn versions(snapshot: &Snapshot) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::criteria;
 use super::words::{count, number, word};
 use crate::model::record::{CycleRecord, Snapshot};
 use crate::model::verdict::Verdict;
@@ -38,6 +39,7 @@ pub fn headline(snapshot: &Snapshot) -> Headline {
         Verdict::Aborted => first_cause(snapshot, verdict)
             .unwrap_or_else(|| format!("{ended}, after {}", count(snapshot.cycles_done, "finished cycle"))),
         _ => first_cause(snapshot, verdict)
+            .or_else(|| criteria::first_with(snapshot, verdict))
             .or_else(|| first_error(snapshot))
             .unwrap_or_else(|| format!("{ended}, after {}", count(snapshot.cycles_done, "finished cycle"))),
     };
@@ -46,7 +48,14 @@ pub fn headline(snapshot: &Snapshot) -> Headline {
 
 fn passed(snapshot: &Snapshot) -> String {
     let open = not_exercised(snapshot);
+    let held = snapshot.judgement.iter().flat_map(|judgement| &judgement.results);
+    let held: BTreeSet<&str> =
+        held.filter(|r| r.verdict == Some(Verdict::Pass)).map(|r| r.criterion.as_str()).collect();
     let mut reason = format!("{} passed every check that was exercised", count(snapshot.cycles_done, "cycle"));
+    if !held.is_empty() {
+        let verb = if held.len() == 1 { "holds" } else { "hold" };
+        reason.push_str(&format!(", and {} {verb}", criteria::counted(held.len())));
+    }
     if !open.is_empty() {
         let names: Vec<_> = open.into_iter().collect();
         reason.push_str(&format!("; not exercised: {}", names.join(", ")));

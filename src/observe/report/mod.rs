@@ -2,6 +2,7 @@
 //! pure function of a snapshot; nothing asks the clock, the state file or the terminal.
 
 pub mod comparison;
+mod criteria;
 mod document;
 mod evidence;
 pub(crate) mod figures;
@@ -12,6 +13,7 @@ pub(crate) mod html;
 mod json;
 mod latency;
 mod markdown;
+mod over_time;
 mod overview;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -108,11 +110,13 @@ fn document(snapshot: &Snapshot) -> document::Document {
     let mut doc = document::Document::default();
     overview::title(&mut doc, snapshot);
     overview::run(&mut doc, snapshot);
+    criteria::criteria(&mut doc, snapshot);
     overview::databases(&mut doc, snapshot);
     overview::cycles(&mut doc, snapshot);
     latency::latency(&mut doc, snapshot);
     evidence::checks(&mut doc, snapshot);
     findings::errors(&mut doc, snapshot);
+    over_time::over_time(&mut doc, snapshot);
     findings::outages(&mut doc, snapshot);
     findings::logs(&mut doc, snapshot);
     comparison::baseline(&mut doc, snapshot.baseline.as_ref());

@@ -5,11 +5,12 @@ mod compared;
 use std::collections::BTreeMap;
 
 use crate::model::finding::{Finding, Kind, Side};
-use crate::model::judgement::LatencySummary;
+use crate::model::judgement::{CriterionResult, Judgement, LatencySummary};
 use crate::model::record::*;
 use crate::model::verdict::{CheckResult, Verdict};
 
 const START: i64 = 1_767_225_600_000;
+const HASH: &str = "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9";
 
 pub(crate) fn a_finding(at_ms: i64, db: u32) -> Finding {
     Finding {
@@ -121,7 +122,7 @@ pub(crate) fn passing() -> Snapshot {
         outages: Vec::new(),
         outages_dropped: 0,
         logs: BTreeMap::new(),
-        judgement: None,
+        judgement: Some(judgement()),
         latency: vec![
             latency("inserted", 120, 14_300),
             latency("received", 360, 1_104_000),
@@ -143,6 +144,96 @@ fn latency(action: &str, count: u64, p50_us: u64) -> LatencySummary {
         p999_us: p50_us * 5 / 3,
         max_us: p50_us * 5 / 3 + 17,
     }
+}
+
+fn result(criterion: &str, metric: &str, verdict: Option<Verdict>, summary: &str) -> CriterionResult {
+    CriterionResult {
+        criterion: criterion.to_owned(),
+        metric: metric.to_owned(),
+        verdict,
+        summary: summary.to_owned(),
+        limit: None,
+        value: None,
+        low: None,
+        high: None,
+        confidence: verdict.map(|_| 0.99),
+        samples: 0,
+        detectable: None,
+        reaches_ms: None,
+        evidence: Vec::new(),
+    }
+}
+
+/// What the criteria of a short run come to.
+fn judgement() -> Judgement {
+    let short = "not judged: a run of 3 cycles is too short, 30 cycles and 3 h are needed; what is written in [criteria] is \
+                 judged in any case";
+    let share = result("success_share", "", Some(Verdict::Pass), "all 1,080 steps were acknowledged");
+    let share = CriterionResult {
+        limit: Some(0.99),
+        value: Some(1.0),
+        low: Some(0.9939),
+        high: Some(1.0),
+        samples: 1_080,
+        detectable: Some(0.001),
+        ..share
+    };
+    let errors = result("unexpected_errors", "", Some(Verdict::Pass), "no unexpected error");
+    let errors =
+        CriterionResult { limit: Some(0.0), value: Some(0.0), samples: 1_080, detectable: Some(1.0), ..errors };
+    let slope = result("memory_slope", "", None, short);
+    let step = result("memory_step", "", None, short);
+    let p99 = result("p99", "", None, "not judged: there is no limit unless one is written in [criteria]");
+    Judgement {
+        at_ms: START + 284_500,
+        cycle: 3,
+        hash: HASH.to_owned(),
+        results: vec![share, errors, slope, step, p99],
+    }
+}
+
+/// What the criteria of a longer run may come to as well.
+fn leaking() -> Vec<CriterionResult> {
+    const MIB: f64 = 1_048_576.0;
+    let text = "anonymous memory of the target grows 3.1 MiB/h (limit 1 MiB/h)";
+    let leak = CriterionResult {
+        limit: Some(MIB),
+        value: Some(3_250_586.0),
+        low: Some(2_516_582.0),
+        high: Some(3_984_589.0),
+        samples: 62,
+        detectable: Some(1_677_722.0),
+        reaches_ms: Some(START + 400_000_000),
+        evidence: vec!["62 cycles over 24 h, without a warm-up; 58 samples used, worth 41 independent ones".to_owned()],
+        ..result("memory_slope", "anon.target", Some(Verdict::Fail), text)
+    };
+    let flat = |part: &str, value: f64| CriterionResult {
+        limit: Some(MIB),
+        value: Some((value * MIB).round()),
+        low: Some(-65_536.0),
+        high: Some(196_608.0),
+        samples: 62,
+        detectable: Some(1_258_291.0),
+        evidence: vec!["had failed after cycle 30: it grew 1.2 MiB/h (limit 1 MiB/h)".to_owned()],
+        ..result(
+            "memory_slope",
+            &format!("anon.{part}"),
+            Some(Verdict::Pass),
+            &format!("anonymous memory of {part} does not grow more than 1 MiB/h ({value} MiB/h)"),
+        )
+    };
+    let text = "99th percentile of latency of sent cannot be judged: it rose by 3 %, but only 19 % would have been found (limit 5 %)";
+    let drift = CriterionResult {
+        limit: Some(0.05),
+        value: Some(0.03),
+        low: Some(-0.06),
+        high: Some(0.12),
+        samples: 62,
+        detectable: Some(0.19),
+        ..result("p99_drift", "latency_p99.sent", Some(Verdict::Inconclusive), text)
+    };
+    let workers = (1..=4).map(|n| flat(&format!("worker-{n}"), f64::from(n) / 50.0));
+    workers.chain([leak, drift]).collect()
 }
 
 fn run() -> RunRecord {
@@ -182,7 +273,7 @@ fn run() -> RunRecord {
         phase: Phase::Done,
         observed_ms: 284_000,
         verdict: Some(Verdict::Pass),
-        criteria: String::new(),
+        criteria: HASH.to_owned(),
         ended_because: Some("cycles done".to_owned()),
     }
 }
@@ -203,6 +294,7 @@ fn epoch(no: u32, from: i64, until: i64, clean_end: bool) -> EpochRecord {
 pub(crate) fn failing() -> Snapshot {
     let mut snapshot = passing();
     snapshot.run.verdict = Some(Verdict::Fail);
+    snapshot.judgement.iter_mut().for_each(|judgement| judgement.results.splice(2.., leaking()).for_each(drop));
     snapshot.run.observed_ms = 243_000;
     snapshot.baseline = Some(compared::comparison());
     snapshot.changes = compared::changes();

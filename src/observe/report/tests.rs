@@ -45,7 +45,7 @@ fn markdown_escapes_what_comes_from_outside() {
 #[test]
 fn the_reason_names_the_first_cause() {
     let reason = |snapshot: &Snapshot| headline(snapshot).reason;
-    assert_eq!(reason(&passing()), "3 cycles passed every check that was exercised.");
+    assert_eq!(reason(&passing()), "3 cycles passed every check that was exercised, and 2 criteria hold.");
     assert_eq!(reason(&failing()), "Convergence in cycle 2: 3 rows of user 1 differ: 2 lost, 1 resurrected.");
     let mut running = failing();
     running.run.verdict = None;
@@ -61,6 +61,8 @@ fn the_reason_names_the_first_cause() {
     assert_eq!(reason(&empty), "Stopped by SIGTERM, after 0 finished cycles.");
     let mut quiet = failing();
     quiet.cycles.iter_mut().for_each(|cycle| cycle.verdict = Verdict::Pass);
+    assert!(reason(&quiet).starts_with("Criterion memory_slope: anonymous memory of the target grows 3.1 MiB/h"));
+    quiet.judgement = None;
     assert!(reason(&quiet).starts_with("Client error (locked) in load of cycle 2: database is locked"));
 }
 
@@ -69,7 +71,10 @@ fn a_check_that_was_never_exercised_is_named_in_a_pass() {
     let mut snapshot = passing();
     snapshot.cycles.iter_mut().for_each(|cycle| cycle.checks[1].verdict = None);
     let reason = headline(&snapshot).reason;
-    assert_eq!(reason, "3 cycles passed every check that was exercised; not exercised: isolation.matrix.");
+    assert_eq!(
+        reason,
+        "3 cycles passed every check that was exercised, and 2 criteria hold; not exercised: isolation.matrix."
+    );
     assert!(render(&snapshot, Format::Text).contains("[not exercised] isolation.matrix"));
 }
 

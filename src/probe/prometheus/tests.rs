@@ -63,7 +63,7 @@ async fn stub() -> String {
         .route("/metrics", get(|| async { GO }))
         .route("/page", get(|| async { "<html></html>" }))
         .route("/bytes", get(|| async { vec![0xff_u8, 0xfe, 0x0a] }))
-        .route("/never", get(|| std::future::pending::<()>()))
+        .route("/never", get(std::future::pending::<()>))
         .route("/endless", get(endless))
         .route("/broken", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -73,8 +73,9 @@ fn contrasts(points: &Points, sign: f64) -> Vec<Option<f64>> {
     let mut contrast = vec![None; points.len()];
     let mean = |from: usize| points.value[from..from + SIDE].iter().sum::<f64>() / SIDE as f64;
     for life in &points.lives {
-        for i in life.start + SIDE..(life.end + 1).saturating_sub(SIDE) {
-            contrast[i] = Some(sign * (mean(i) - mean(i - SIDE)));
+        let (from, until) = (life.start + SIDE, (life.end + 1).saturating_sub(SIDE));
+        for (i, contrast) in contrast.iter_mut().enumerate().take(until).skip(from) {
+            *contrast = Some(sign * (mean(i) - mean(i - SIDE)));
         }
     }
     contrast

@@ -188,7 +188,7 @@ pub(super) fn median(values: &mut [f64]) -> Option<f64> {
         return None;
     }
     let upper = values.len() / 2;
-    let even = values.len() % 2 == 0;
+    let even = values.len().is_multiple_of(2);
     let (left, value, _) = values.select_nth_unstable_by(upper, f64::total_cmp);
     let value = *value;
     let below = left.iter().copied().max_by(f64::total_cmp).filter(|_| even);

@@ -18,6 +18,8 @@ pub(super) const ENOUGH: f64 = 5.0;
 const STRETCH_MIN: usize = 3;
 /// Steps up in the later half that make a staircase.
 const CLIMBS_MIN: usize = 4;
+/// Half intervals between growth and its limit from which on the order of the values needs not be asked.
+const FAR: f64 = 3.0;
 /// Share of leaks of the detectable size that are missed.
 const MISSED: f64 = 0.1;
 
@@ -64,9 +66,12 @@ fn climbs(steps: &[Step], structure: &Structure, limits: &Limits) -> bool {
     up >= CLIMBS_MIN && up > 3 * down && rise > limits.slope_per_h * points.span_h() / 2.0
 }
 
-/// Returns true if growth above the limit is certain.
+/// Returns true if growth above the limit is certain: its interval lies above it, and ranks agree. Ranks cannot agree any more
+/// once growth dwarfs a noise with long memory, since no order is more than perfect; growth far beyond its interval needs none.
 fn grows(trend: &Trend, limits: &Limits) -> bool {
-    trend.samples_used >= USED_MIN && trend.slope_low > limits.slope_per_h && trend.p <= limits.alpha
+    let half = trend.slope_per_h - trend.slope_low;
+    let far = trend.slope_per_h - limits.slope_per_h > FAR * half;
+    trend.samples_used >= USED_MIN && trend.slope_low > limits.slope_per_h && (trend.p <= limits.alpha || far)
 }
 
 /// Returns what is known of a series of which nothing can be said.
@@ -304,7 +309,8 @@ fn outcome(trend: &Trend, structure: &Structure, limits: &Limits) -> Outcome {
     let ruled_out = trend.slope_high <= limits.slope_per_h;
     let seen = trend.slope_high <= enough && trend.detectable_per_h <= enough;
     // What grew, but need not go on, is not steady yet.
-    let steady = trend.samples_used >= USED_MIN && !grows(trend, limits) && (ruled_out || seen);
+    let above = trend.slope_low > limits.slope_per_h;
+    let steady = trend.samples_used >= USED_MIN && !above && (ruled_out || seen);
     if steady { Outcome::Steady } else { Outcome::TooLittle }
 }
 

