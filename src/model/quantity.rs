@@ -82,7 +82,7 @@ mod tests {
     fn values_are_short_and_have_their_unit() {
         assert_eq!(
             [0.0, 0.042_31, 3.17159, 99.96, 250.4, 12_345.6, -1_234.0].map(number),
-            ["0", "0.0423", "3.14", "100", "250", "12,346", "-1,234"]
+            ["0", "0.0423", "3.17", "100", "250", "12,346", "-1,234"]
         );
         assert_eq!(figure("memory_slope", 3.1 * 1_048_576.0), "3.1 MiB/h");
         assert_eq!(figure("memory_slope", -2048.0), "-2 KiB/h");

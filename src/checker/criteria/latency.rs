@@ -16,7 +16,7 @@ const NETWORK: &[&str] = &["sent", "received"];
 /// Standard scores of a percentile whose interval is asked for.
 const PERCENTILE: f64 = 0.99;
 /// Multiple of the limit of a drift that must have been found.
-const ENOUGH: f64 = 2.0;
+const ENOUGH: f64 = 3.0;
 
 impl Case<'_> {
     /// Judges the percentile over the whole run of each network action.

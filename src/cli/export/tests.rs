@@ -115,7 +115,7 @@ fn every_table_has_its_rows() {
     let expected = [
         ("runs", 1),
         ("cycles", 3),
-        ("checks", 9),
+        ("checks", 10),
         ("findings", 1),
         ("outages", 1),
         ("epochs", 1),

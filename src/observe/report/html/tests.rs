@@ -131,7 +131,6 @@ fn every_section_of_the_report_stands_on_the_page_with_the_charts() {
         "What happened when",
         "Incident 1: 3 rows lost on DB2",
         "failed cycle",
-        "not judged: this workload holds no connection open",
         "prefers-color-scheme:dark",
         "@media print",
     ] {

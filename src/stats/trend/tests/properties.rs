@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::*;
-use super::limits;
+use super::{limits, noise};
 
 /// Series with a little of everything: gaps, two instants alike, several lives.
 fn some_series() -> impl Strategy<Value = Vec<Sample>> {
@@ -90,7 +90,6 @@ proptest! {
 
     #[test]
     fn twice_the_values_grow_twice_as_fast(leak in -2.0f64..2.0, factor in 0.01f64..100.0) {
-        let noise = |i: i64| ((i * 7919 % 997) as f64 / 997.0 - 0.5) * 2.0;
         let with = |factor: f64| -> Vec<Sample> {
             (0..72).map(|i| Sample::new(i * 600_000, factor * (60.0 + leak * i as f64 / 6.0 + noise(i)))).collect()
         };
