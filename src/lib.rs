@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! main → cli → app → engine   → target, workload, checker, probe, store
-//!                  → observe  → store                                   → config, model
+//!                  → observe  → store                                   → config, stats, model
 //! ```
 //!
-//! `model` is plain data and pure rules. `config` turns a file into checked settings. `target` is what is driven, `workload`
-//! decides what is done to it, `checker` judges what is left, `engine` runs cycles of the three, `store` keeps progress in
-//! redb, and `observe` shows it to people. `engine` and `observe` meet only in `app`, through events.
+//! `model` is plain data and pure rules, `stats` says what series and samples do. `config` turns a file into checked settings.
+//! `target` is what is driven, `workload` decides what is done to it, `checker` judges what is left, `engine` runs cycles of
+//! the three, `store` keeps progress in redb, and `observe` shows it to people. `engine` and `observe` meet only in `app`,
+//! through events.
 
 pub mod app;
 pub mod checker;
