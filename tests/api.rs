@@ -234,12 +234,12 @@ async fn a_run_that_goes_on_is_exported_and_its_receipt_is_open() {
     assert!(said.out.contains(&head) && report.out.contains(&head), "{}\n{}", said.out, report.out);
     let said = verify(&[receipt.to_str().unwrap(), "--head", &head]);
     assert!(said.code == Some(2) && said.out.contains("nothing before it was changed"), "{}", said.out);
-    daemon.end().await;
     let text = std::fs::read_to_string(&receipt).unwrap();
     std::fs::write(&receipt, text.replace("\"errors\":0", "\"errors\":1")).unwrap();
     let said = verify(&[receipt.to_str().unwrap()]);
     assert!(said.code == Some(1) && said.out.contains("line 2: edited: it says that it is cycle 1"), "{}", said.out);
     assert_eq!(verify(&["/dev/null"]).code, Some(64));
+    daemon.end().await;
 }
 
 /// Runs `soakd verify`, which reads no state.

@@ -252,6 +252,11 @@ fn alarms_name_the_part_and_an_older_one_is_remembered() {
     assert!(alarm.message.starts_with("resident memory of the target grows "), "{}", alarm.message);
     assert!(alarm.message.ends_with(" MiB/h (limit 1 MiB/h)"), "{}", alarm.message);
     assert!(held(&judgement).contains(&"criterion.memory_slope.worker-1".to_owned()));
+    // Unexpected errors have incidents of their own, each by its cause.
+    let mut counted = judgement.clone();
+    counted.results[0].criterion = "unexpected_errors".into();
+    counted.results[0].verdict = Some(Verdict::Fail);
+    assert_eq!(alarms(&counted).len(), alarms(&judgement).len());
     run.measure("anon.target", |_, noise| (100.0 + 0.2 * noise) * MIB);
     let mut later = run.judged();
     remember(&mut later, &judgement);
