@@ -20,6 +20,7 @@ test: tools ## Install what the tests need where it is missing, and run all of t
 bench: tools ## Measure speed and memory, and print figures against the limits
 	cargo build --release --locked
 	bash tests/bench.sh
+	cargo test --release --locked --test weeks -- --ignored --nocapture
 
 trials: tools ## Try often what soakd claims: planted faults are found, healthy soaks pass, builds compare as they should
 	cargo build --release --locked

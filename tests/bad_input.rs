@@ -243,7 +243,7 @@ fn a_state_file_of_a_newer_version_is_left_alone() {
     txn.open_table(meta).expect("the table").insert(b"format".as_slice(), b"7".as_slice()).expect("a number");
     txn.commit().expect("a commit");
     drop(db);
-    let parts = [STATE_FILE, "has format 7", "knows formats up to 2", "use the newer soakd"];
+    let parts = [STATE_FILE, "has format 7", "knows formats up to 3", "use the newer soakd"];
     assert_left_alone(&dir.path().join("soakd.toml"), &state, &parts);
 }
 

@@ -37,6 +37,7 @@ use crate::model::message::Policy;
 use crate::model::record::Counters;
 use crate::model::verdict::Verdict;
 pub use error::StoreError;
+use open::guarded;
 pub use shared::Shared;
 
 /// Name of the state file in the state directory.
@@ -130,18 +131,22 @@ impl Store {
             return Err(StoreError::ReadOnly { file: self.file.clone() });
         };
         let begun = Instant::now();
-        let done = durable(db, self.durability, work).map_err(|e| e.at(&self.file));
+        let done = guarded(|| durable(db, self.durability, work)).map_err(|e| e.at(&self.file));
         self.commit_micros += u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         done
     }
 
     /// Runs `work` on one consistent state of the file.
     fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let txn = match &self.handle {
-            Handle::Write(db) => db.begin_read(),
-            Handle::Read(db) => db.begin_read(),
+        // Damage may show only where it is read.
+        let read = || {
+            let txn = match &self.handle {
+                Handle::Write(db) => db.begin_read(),
+                Handle::Read(db) => db.begin_read(),
+            };
+            txn.map_err(StoreError::from).and_then(|txn| work(&txn))
         };
-        txn.map_err(StoreError::from).and_then(|txn| work(&txn)).map_err(|e| e.at(&self.file))
+        guarded(read).map_err(|e| e.at(&self.file))
     }
 }
 

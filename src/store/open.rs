@@ -147,7 +147,7 @@ fn with_path(error: StoreError, path: &Path) -> StoreError {
 thread_local!(static QUIET: Cell<bool> = const { Cell::new(false) });
 
 /// Turns a panic over damaged bytes into an error: a bad file must never end the process, nor print a trace instead of words.
-fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
