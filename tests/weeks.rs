@@ -1,6 +1,8 @@
 //! A run of 48 days at one cycle a minute, as the daemon keeps it: every cycle is closed in the state file with what it
 //! measured, its reports are made again and again, and memory is looked at on the way. Run by `make bench`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
