@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::finding::{Finding, Kind, Side, cut};
+use crate::model::finding::{Finding, Kind, Side};
 use crate::model::status::Health;
 use crate::model::verdict::{CheckResult, Verdict};
 
@@ -253,19 +253,10 @@ fn over_text(measure: &Measure<'_>, limits: &Limits) -> String {
 
 fn finding(sample: &Sample<'_>, kind: Kind, code: &str, text: &str) -> Finding {
     Finding {
-        at_ms: sample.health.at_ms,
-        cycle: sample.cycle,
-        phase: "-".into(),
-        db: None,
-        user: None,
-        iter: None,
-        step: None,
-        side: Side::Soakd,
-        kind,
         code: Some(code.into()),
-        message: cut(text),
         // The sync service is none the worse for it: it is a criterion of its own.
         tolerated: true,
+        ..Finding::new(sample.health.at_ms, sample.cycle, "-", (Side::Soakd, kind), text)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::model::measure::Measured;
 use crate::model::metric::{self, Aspect, Unit, Worse};
 use crate::model::record::{RunRecord, ScaleRecord};
 use crate::stats::compare::{self, Asked, Comparison, Outcome, PAIRS_MIN, Point};
+use crate::stats::median::median_of;
 
 /// Probability that two runs of one build differ in any metric, as far as the assumptions hold.
 const ALPHA: f64 = 0.05;
@@ -159,7 +160,7 @@ fn change(
     let between = settings.between.get(name).copied().unwrap_or(terms.between);
     let up_is_worse = metric::parse(name).is_none_or(|(kind, _)| kind.worse != Worse::Down);
     // What grows is a factor; the least that matters is a part of what is there.
-    let level = compare::median(&old.iter().map(|point| point.value).collect::<Vec<_>>());
+    let level = median_of(&old.iter().map(|point| point.value).collect::<Vec<_>>());
     let floor = if growth && level > 0.0 { terms.floor / level } else { terms.floor };
     let asked = Asked { margin, floor, alpha, between, up_is_worse };
     let mut found = if growth { compare::growth(&old, &new, &asked) } else { compare::compare(&old, &new, &asked) };

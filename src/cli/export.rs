@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use self::place::{Form, Place, Refused};
 use self::source::Source;
 use self::table::{Failed, Sink};
-use super::state::{self, NOT_THERE, State, StateArgs};
+use super::state::{self, NOT_THERE, StateArgs};
 use super::{EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE};
 use crate::observe::report::words::count;
 
@@ -61,19 +61,7 @@ pub struct ExportArgs {
 
 /// Writes the export; the exit code says whether it is there.
 pub fn run(args: ExportArgs) -> anyhow::Result<u8> {
-    let dir = args.state.dir()?;
-    let Some(state) = State::open(dir.clone())? else {
-        eprintln!("there is no soakd state in {}; give the --state-dir of a soakd run", dir.display());
-        return Ok(NOT_THERE);
-    };
-    let runs = state.runs()?;
-    let picked = match state::pick(&runs, args.run.as_deref()) {
-        Ok(run) => run,
-        Err(why) => {
-            eprintln!("{why}");
-            return Ok(NOT_THERE);
-        }
-    };
+    let Some((state, picked)) = state::found(&args.state, args.run.as_deref())? else { return Ok(NOT_THERE) };
     let Some(snapshot) = state.snapshot(&picked.run)? else {
         eprintln!("run {} cannot be exported before its first checkpoint", picked.run);
         return Ok(NOT_THERE);

@@ -31,19 +31,7 @@ pub fn run(args: ReportArgs) -> anyhow::Result<u8> {
 }
 
 fn show(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<u8> {
-    let dir = args.state.dir()?;
-    let Some(state) = State::open(dir.clone())? else {
-        eprintln!("there is no soakd state in {}; give the --state-dir of a soakd run", dir.display());
-        return Ok(NOT_THERE);
-    };
-    let runs = state.runs()?;
-    let picked = match state::pick(&runs, args.run.as_deref()) {
-        Ok(run) => run,
-        Err(why) => {
-            eprintln!("{why}");
-            return Ok(NOT_THERE);
-        }
-    };
+    let Some((state, picked)) = state::found(&args.state, args.run.as_deref())? else { return Ok(NOT_THERE) };
     let Some(report) = made(&state, &picked.run, args.format)? else {
         eprintln!("run {} has no report before its first checkpoint", picked.run);
         return Ok(NOT_THERE);

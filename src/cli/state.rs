@@ -262,6 +262,26 @@ fn beside(dir: &Path) -> Result<Client, AskError> {
     Client::open(&reachable_path(&ApiConfig::default(), dir))
 }
 
+/// Opens the state of a directory and finds a run in it; if one of the two is not there, that is said, and `None` returned.
+pub(super) fn found(state: &StateArgs, wanted: Option<&str>) -> anyhow::Result<Option<(State, RunRecord)>> {
+    let dir = state.dir()?;
+    let Some(state) = State::open(dir.clone())? else {
+        eprintln!("there is no soakd state in {}; give the --state-dir of a soakd run", dir.display());
+        return Ok(None);
+    };
+    let runs = state.runs()?;
+    match pick(&runs, wanted) {
+        Ok(run) => {
+            let run = run.clone();
+            Ok(Some((state, run)))
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            Ok(None)
+        }
+    }
+}
+
 /// Returns the run that a unique prefix of its id means, or the newest; the error says what there is.
 pub(super) fn pick<'a>(runs: &'a [RunRecord], wanted: Option<&str>) -> Result<&'a RunRecord, String> {
     let Some(wanted) = wanted else { return runs.first().ok_or_else(|| "there is no run yet".to_owned()) };

@@ -312,20 +312,7 @@ async fn gather(news: &mut mpsc::Receiver<News>, batch: &mut Vec<News>) {
 
 /// Returns a finding of the daemon's own, outside any step.
 pub fn finding(cycle: u64, phase: &str, (side, kind): (Side, Kind), message: &str) -> Finding {
-    Finding {
-        at_ms: chrono::Utc::now().timestamp_millis(),
-        cycle,
-        phase: phase.into(),
-        db: None,
-        user: None,
-        iter: None,
-        step: None,
-        side,
-        kind,
-        code: None,
-        message: crate::model::finding::cut(message),
-        tolerated: false,
-    }
+    Finding::new(chrono::Utc::now().timestamp_millis(), cycle, phase, (side, kind), message)
 }
 
 #[cfg(test)]

@@ -107,6 +107,24 @@ pub struct Finding {
 pub const OWN: &str = "own.";
 
 impl Finding {
+    /// Makes a finding that belongs to no database and no step.
+    pub fn new(at_ms: i64, cycle: u64, phase: &str, (side, kind): (Side, Kind), message: &str) -> Self {
+        Self {
+            at_ms,
+            cycle,
+            phase: phase.into(),
+            db: None,
+            user: None,
+            iter: None,
+            step: None,
+            side,
+            kind,
+            code: None,
+            message: cut(message),
+            tolerated: false,
+        }
+    }
+
     /// Returns true if it is about soakd itself or its machine: a criterion of its own, which the service under test is none
     /// the worse for.
     pub fn is_own(&self) -> bool {

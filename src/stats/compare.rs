@@ -18,7 +18,8 @@
 
 use std::collections::BTreeMap;
 
-use super::student;
+use super::median::median_of;
+use super::quantile::{student_above, student_two_sided};
 
 /// Pairs below which nothing is said.
 pub const PAIRS_MIN: usize = 6;
@@ -118,7 +119,7 @@ pub fn growth(before: &[Point], after: &[Point], asked: &Asked) -> Comparison {
 }
 
 fn compared(pairs: &[(f64, f64)], cycles: (u64, u64), asked: &Asked) -> Comparison {
-    let middle = |side: fn(&(f64, f64)) -> f64| median(&pairs.iter().map(side).collect::<Vec<_>>());
+    let middle = |side: fn(&(f64, f64)) -> f64| median_of(&pairs.iter().map(side).collect::<Vec<_>>());
     let mut out = Comparison {
         outcome: Outcome::CannotTell,
         before: middle(|pair| pair.0),
@@ -156,14 +157,14 @@ fn compared(pairs: &[(f64, f64)], cycles: (u64, u64), asked: &Asked) -> Comparis
 /// Decides, and fills in the figures; `shown` makes a relative shift of what was worked with.
 fn judge(out: &mut Comparison, estimate: &Estimate, asked: &Asked, margin: f64, shown: impl Fn(f64) -> f64) {
     let Estimate { shift, sd, df, effective } = *estimate;
-    let width = |tail: f64| if sd == 0.0 { 0.0 } else { student::upper(tail, df) * sd };
+    let width = |tail: f64| if sd == 0.0 { 0.0 } else { student_above(tail, df) * sd };
     let wide = width(asked.alpha / 2.0);
     let narrow = width(SAME_ALPHA);
     (out.shift, out.low, out.high) = (shown(shift), shown(shift - wide), shown(shift + wide));
     out.p = match (shift == 0.0, sd == 0.0) {
         (true, _) => 1.0,
         (false, true) => 0.0,
-        (false, false) => student::two_sided(shift / sd, df),
+        (false, false) => student_two_sided(shift / sd, df),
     };
     out.effective = effective;
     out.detectable = shown((wide + POWER * sd).max(margin));
@@ -210,7 +211,7 @@ pub fn scatter(runs: &[Vec<Point>]) -> Option<(f64, f64)> {
     let level = |run: &Vec<Point>| {
         let used = run.iter().filter(|p| p.cycle > skip && p.cycle < common && p.value > 0.0);
         let logs: Vec<f64> = used.map(|point| point.value.ln()).collect();
-        (logs.len() >= PAIRS_MIN).then(|| median(&logs))
+        (logs.len() >= PAIRS_MIN).then(|| median_of(&logs))
     };
     let levels: Vec<f64> = runs.iter().map(level).collect::<Option<_>>()?;
     let mean = levels.iter().sum::<f64>() / levels.len() as f64;
@@ -229,7 +230,7 @@ fn located(ratios: &[f64], between: f64) -> Estimate {
     let spread = (n * (n + 1.0) * (2.0 * n + 1.0) / 24.0).sqrt();
     let rank = (walsh.len() as f64 / 2.0 - Z90 * spread).max(0.0).floor() as usize;
     let within = (walsh[walsh.len() - 1 - rank] - walsh[rank]) / (2.0 * Z90) * (n / effective).sqrt();
-    Estimate { shift: median_sorted(&walsh), ..together(within, between * std::f64::consts::SQRT_2, effective) }
+    Estimate { shift: median_of(&walsh), ..together(within, between * std::f64::consts::SQRT_2, effective) }
 }
 
 /// Returns the mean difference of values of which some are zero, and its standard deviation, which is at least `least`: that
@@ -259,8 +260,8 @@ fn together(within: f64, between: f64, effective: f64) -> Estimate {
 /// series look less correlated than they are. Values far out are drawn in first: one of them hides every correlation.
 pub(super) fn effective(values: &[f64]) -> f64 {
     let n = values.len() as f64;
-    let centre = median(values);
-    let mad = median(&values.iter().map(|value| (value - centre).abs()).collect::<Vec<_>>());
+    let centre = median_of(values);
+    let mad = median_of(&values.iter().map(|value| (value - centre).abs()).collect::<Vec<_>>());
     if n < 4.0 || mad <= 0.0 {
         return n;
     }
@@ -303,20 +304,6 @@ fn cliffs_delta(pairs: &[(f64, f64)]) -> f64 {
         })
         .sum();
     if pairs.is_empty() { f64::NAN } else { sum / (n * n) }
-}
-
-/// Returns the median; not a number of nothing.
-pub fn median(values: &[f64]) -> f64 {
-    let mut sorted: Vec<f64> = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    median_sorted(&sorted)
-}
-
-fn median_sorted(sorted: &[f64]) -> f64 {
-    match sorted.len() {
-        0 => f64::NAN,
-        n => f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]),
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Whether the end of a run is slower than its beginning: the relative shift between two stretches of values, one per cycle,
 //! by ranks and with confidence. A warm-up is left out, and so is the middle, in which a drift is on its way.
 
-use super::trend::quantile::{normal_above, student_above};
+use super::median::median_of;
+use super::quantile::{normal_above, student_above};
 
 /// Values below which nothing is said.
 pub const VALUES_MIN: usize = 30;
@@ -67,11 +68,11 @@ pub fn drift(values: &[f64], confidence: f64) -> Option<Drift> {
     };
     let share = |log: f64| log.exp() - 1.0;
     Some(Drift {
-        shift: share(median(&pairs)),
+        shift: share(median_of(&pairs)),
         low: share(low),
         high: share(high),
-        before: typical(early).exp(),
-        after: typical(late).exp(),
+        before: median_of(early).exp(),
+        after: median_of(late).exp(),
         samples: 2 * n,
         effective: 2.0 * size / inflation,
         error: (high - low) / (2.0 * z),
@@ -81,11 +82,11 @@ pub fn drift(values: &[f64], confidence: f64) -> Option<Drift> {
 /// Returns how many times less values are worth than independent ones, by how alike neighbours are within each stretch.
 fn inflation(early: &[f64], late: &[f64]) -> f64 {
     let centred = |part: &[f64]| -> Vec<f64> {
-        let level = typical(part);
+        let level = median_of(part);
         // Lone outliers would hide what the others do.
         let mut off: Vec<f64> = part.iter().map(|value| (value - level).abs()).collect();
         off.sort_unstable_by(f64::total_cmp);
-        let far = 4.5 * median(&off);
+        let far = 4.5 * median_of(&off);
         part.iter().map(|value| if far > 0.0 { (value - level).clamp(-far, far) } else { value - level }).collect()
     };
     let mut parts = [centred(early), centred(late)];
@@ -107,21 +108,6 @@ fn inflation(early: &[f64], late: &[f64]) -> f64 {
     let first = at(1) / own;
     let first = (first + (1.0 + first) / early.len() as f64).clamp(0.0, 0.9);
     (1.0 + 2.0 * sum).max((1.0 + first) / (1.0 - first))
-}
-
-fn typical(part: &[f64]) -> f64 {
-    let mut sorted = part.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    median(&sorted)
-}
-
-/// Returns the middle of sorted values.
-fn median(sorted: &[f64]) -> f64 {
-    match sorted.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
-    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ pub mod compare;
 pub mod corpus;
 pub mod drift;
 pub mod latency;
+pub(crate) mod median;
+pub(crate) mod quantile;
 pub mod share;
-mod student;
 pub mod trend;
 
 /// One measured value.

@@ -1,6 +1,6 @@
 //! Shares of counts: how well a share is known, and how likely a count is by chance.
 
-use super::trend::quantile::{normal_above, normal_below};
+use super::quantile::{normal_above, normal_below};
 
 /// Returns the interval in which a share lies with a confidence (Wilson 1927); `None` without a count.
 pub fn wilson(hits: u64, all: u64, confidence: f64) -> Option<(f64, f64)> {

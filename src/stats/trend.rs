@@ -6,7 +6,6 @@
 mod explain;
 mod fit;
 mod noise;
-pub(crate) mod quantile;
 pub mod rank;
 mod saw_tooth;
 mod step;

@@ -189,7 +189,7 @@ fn compared(found: &Drift, falls: bool, unit: Unit) -> String {
 /// Returns the interval of the 99th percentile, in seconds: values at the ranks between which it lies with the confidence, read
 /// off between the percentiles that are known, on logarithms. No upper end where there are too few calls for one.
 fn around(summary: &LatencySummary, confidence: f64) -> (Option<f64>, Option<f64>) {
-    let z = crate::stats::trend::quantile::normal_above((1.0 - confidence) / 2.0);
+    let z = crate::stats::quantile::normal_above((1.0 - confidence) / 2.0);
     let half = z * (PERCENTILE * (1.0 - PERCENTILE) / summary.count as f64).sqrt();
     let known = [
         (0.5, summary.p50_us),

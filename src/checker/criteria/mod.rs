@@ -216,18 +216,14 @@ pub fn alarms(judgement: &Judgement) -> Vec<Finding> {
     failed
         .filter(|result| !TOLD_ALREADY.contains(&result.criterion.as_str()))
         .map(|result| Finding {
-            at_ms: judgement.at_ms,
-            cycle: judgement.cycle,
-            phase: "-".to_owned(),
-            db: None,
-            user: None,
-            iter: None,
-            step: None,
-            side: side(&result.metric),
-            kind: Kind::Criterion,
             code: Some(code(result)),
-            message: result.summary.clone(),
-            tolerated: false,
+            ..Finding::new(
+                judgement.at_ms,
+                judgement.cycle,
+                "-",
+                (side(&result.metric), Kind::Criterion),
+                &result.summary,
+            )
         })
         .collect()
 }

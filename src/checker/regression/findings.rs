@@ -1,7 +1,7 @@
 //! What got worse, as findings: they all belong to one incident, whose title is the first and gravest of them.
 
 use super::signed;
-use crate::model::finding::{Finding, Kind, Side, cut};
+use crate::model::finding::{Finding, Kind, Side};
 use crate::model::judgement::{BaselineComparison, Change, SeriesShift};
 use crate::model::metric;
 
@@ -70,20 +70,7 @@ fn findings<'a>(
             (0, others @ 2..) => format!(" and {others} more metrics"),
             _ => String::new(),
         };
-        Finding {
-            at_ms,
-            cycle,
-            phase: "-".into(),
-            db: None,
-            user: None,
-            iter: None,
-            step: None,
-            side: Side::Server,
-            kind: Kind::Regression,
-            code: None,
-            message: cut(&format!("{text}{more}{tail}")),
-            tolerated: false,
-        }
+        Finding::new(at_ms, cycle, "-", (Side::Server, Kind::Regression), &format!("{text}{more}{tail}"))
     };
     says.iter().enumerate().map(line).take(FINDINGS_MAX).collect()
 }

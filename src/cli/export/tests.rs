@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::table::{Cell, Kind, Shape, documentation, write};
 use super::*;
+use crate::cli::state::State;
 use crate::model::finding::{Finding, Kind as FindingKind, Side};
 use crate::model::judgement::{CriterionResult, LatencySummary};
 use crate::model::measure::CycleMeasures;

@@ -95,20 +95,7 @@ impl Sight {
         if evidence.is_empty() {
             evidence.push(message.clone());
         }
-        let finding = Finding {
-            at_ms,
-            cycle,
-            phase: "verify".into(),
-            db: None,
-            user: None,
-            iter: None,
-            step: None,
-            side: Side::Server,
-            kind,
-            code: None,
-            message,
-            tolerated: false,
-        };
+        let finding = Finding::new(at_ms, cycle, "verify", (Side::Server, kind), &message);
         Self { cause, depth: Depth::Own, severity, title: short(&finding.message), finding, evidence }
     }
 
@@ -122,20 +109,7 @@ impl Sight {
             ),
             None => format!("the target does not answer its liveness probe: {}", outage.reason),
         };
-        let finding = Finding {
-            at_ms: outage.from_ms,
-            cycle,
-            phase: "-".into(),
-            db: None,
-            user: None,
-            iter: None,
-            step: None,
-            side: Side::Server,
-            kind: Kind::Timeout,
-            code: None,
-            message: cut(&message),
-            tolerated: false,
-        };
+        let finding = Finding::new(outage.from_ms, cycle, "-", (Side::Server, Kind::Timeout), &message);
         Self {
             cause: short(&without_digits(&format!("outage: {}", outage.reason))),
             depth: Depth::Outage,

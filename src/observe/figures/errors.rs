@@ -40,7 +40,7 @@ fn figure(given: &Material, around: &Around) -> Option<Figure> {
     }
     let series: Vec<Series> = kinds
         .iter()
-        .map(|(name, (_, groups))| Series::new(name.clone(), Look::Stacked, slots(groups, (from, until), width)))
+        .map(|(name, (_, groups))| Series::new(name.clone(), Look::Stacked, slots(groups.iter().copied(), (from, until), width)))
         .collect();
     let said = kinds.iter().map(|(name, (count, _))| {
         let of = if name.contains("other kind") { "of " } else { "" };
@@ -73,7 +73,11 @@ fn peak(series: &[Series], width: i64) -> String {
 }
 
 /// Returns the middles of equal slots with what fell into them.
-fn slots(groups: &[&FindingGroup], (from, until): (i64, i64), width: i64) -> Vec<(i64, f64)> {
+pub(crate) fn slots<'a>(
+    groups: impl IntoIterator<Item = &'a FindingGroup>,
+    (from, until): (i64, i64),
+    width: i64,
+) -> Vec<(i64, f64)> {
     let slots = (until.saturating_sub(from) / width + 1).clamp(1, SLOTS + 1);
     let mut counts: Vec<(i64, f64)> =
         (0..slots).map(|at| (from.saturating_add(at.saturating_mul(width)).saturating_add(width / 2), 0.0)).collect();

@@ -3,7 +3,7 @@
 
 mod around;
 mod course;
-mod errors;
+pub(crate) mod errors;
 mod kinds;
 mod lines;
 mod memory;

@@ -6,7 +6,7 @@ use crate::model::incident::IncidentState;
 use crate::model::record::{CycleRecord, FindingGroup, Snapshot};
 use crate::model::verdict::Verdict;
 use crate::observe::chart::{self, Look, Mark, MarkKind, PAPER, Scale, Series, Shade, Spec, Unit};
-use crate::observe::figures;
+use crate::observe::figures::{self, errors::slots};
 use crate::observe::report::words::{between, count, number};
 
 /// Cycles that one chart covers, the last ones.
@@ -174,8 +174,8 @@ fn findings(letter: &Letter, snapshot: &Snapshot) -> Result<(Spec, String), &'st
     let mine = |group: &&FindingGroup| {
         letter.incident.as_ref().is_some_and(|one| one.cause == group.cause || one.causes.contains_key(&group.cause))
     };
-    let all = slots(snapshot.findings.iter(), from, until, width);
-    let own = slots(snapshot.findings.iter().filter(mine), from, until, width);
+    let all = slots(&snapshot.findings, (from, until), width);
+    let own = slots(snapshot.findings.iter().filter(mine), (from, until), width);
     if all.len() < 2 {
         return Err("the run is too short");
     }
@@ -194,21 +194,6 @@ fn findings(letter: &Letter, snapshot: &Snapshot) -> Result<(Spec, String), &'st
         drawn.push(series("errors of this incident", Look::Bars, false, own));
     }
     Ok((spec(letter, "Errors over the time of the run", Unit::Count, drawn), alt))
-}
-
-/// Returns the middles of equal slots with what fell into them.
-fn slots<'a>(groups: impl Iterator<Item = &'a FindingGroup>, from: i64, until: i64, width: i64) -> Vec<(i64, f64)> {
-    let slots = (until.saturating_sub(from) / width + 1).clamp(1, SLOTS + 1);
-    let mut counts: Vec<(i64, f64)> =
-        (0..slots).map(|at| (from.saturating_add(at.saturating_mul(width)).saturating_add(width / 2), 0.0)).collect();
-    for group in groups {
-        for (at, n) in (0i64..).zip(&group.timeline) {
-            let begin = group.timeline_from_ms.saturating_add(at.saturating_mul(group.timeline_slot_ms));
-            let slot = (begin.saturating_sub(from) / width).clamp(0, slots - 1);
-            counts[slot as usize].1 += *n as f64;
-        }
-    }
-    counts
 }
 
 /// Draws what was measured at the quiet ends of cycles, with the trends; before there is that, what was measured in between.

@@ -1,7 +1,8 @@
 //! Growth that a known cause explains, taken out of a series before it is judged.
 
 use super::super::Sample;
-use super::tidy::{Points, median};
+use super::super::median::median;
+use super::tidy::Points;
 
 /// Returns a series less what a cumulative cause explains (tombstones per delete, say), and how much a unit of the cause
 /// makes: at most `per_unit_max` and never less than nothing, so that a leak beside the cause is not explained away.

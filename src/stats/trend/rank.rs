@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::super::quantile::normal_below;
+
 /// Returns the median of the slopes of all pairs within a segment, each weighted by its distance in time; none without pairs.
 ///
 /// Theil 1950 and Sen 1968; the weights are those of Jaeckel 1972, which let long pairs, and with them long segments,
@@ -89,6 +91,6 @@ impl MannKendall {
         } else {
             0.0
         };
-        if z.is_finite() { (1.0 - super::quantile::normal_below(z)).clamp(0.0, 1.0) } else { 1.0 }
+        if z.is_finite() { (1.0 - normal_below(z)).clamp(0.0, 1.0) } else { 1.0 }
     }
 }

@@ -2,7 +2,8 @@
 //! point is known by the time since the last fall, and the rate of filling becomes a part of the model, which brings each
 //! point down to the trough of its tooth instead of leaving a handful of troughs to judge by.
 
-use super::tidy::{Points, median};
+use super::super::median::median;
+use super::tidy::Points;
 
 /// Points whose mean is compared on each side of a fall.
 const SIDE: usize = 2;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::super::Sample;
+use super::super::median::median;
 
 /// Points that the statistics take at most; longer series are thinned to the lower quartiles of equal stretches.
 pub(super) const POINTS_MAX: usize = 480;
@@ -180,17 +181,4 @@ fn floor(stretch: &[(f64, f64)]) -> (f64, f64) {
     let quarter = (values.len() - 1) / 4;
     let (_, value, _) = values.select_nth_unstable_by(quarter, f64::total_cmp);
     (at_h, *value)
-}
-
-/// Returns the median; none of nothing.
-pub(super) fn median(values: &mut [f64]) -> Option<f64> {
-    if values.is_empty() {
-        return None;
-    }
-    let upper = values.len() / 2;
-    let even = values.len().is_multiple_of(2);
-    let (left, value, _) = values.select_nth_unstable_by(upper, f64::total_cmp);
-    let value = *value;
-    let below = left.iter().copied().max_by(f64::total_cmp).filter(|_| even);
-    Some(below.map_or(value, |below| below / 2.0 + value / 2.0))
 }

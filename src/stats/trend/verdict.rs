@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::super::Sample;
+use super::super::median::median;
+use super::super::quantile::{normal_above, student_above};
 use super::fit::{Basis, Quality, filters};
 use super::noise::{Filter, Noise, WHITE, kinds, variance_of_sum};
-use super::quantile::{normal_above, student_above};
 use super::structure::{Part, Structure};
-use super::tidy::{Points, median};
+use super::tidy::Points;
 use super::{Limits, Outcome, Segment, Step, Trend, rank, words};
 
 /// Used samples below which nothing is said.
