@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "../src/target/embedded/postgres/cluster.rs"]
+#[path = "../src/target/cluster.rs"]
+#[allow(dead_code)]
 mod cluster;
 #[path = "support/soak.rs"]
 mod soak;

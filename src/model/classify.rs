@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::finding::{Classified, Follow, Kind, Side, cut};
 
+pub mod sql;
+
 #[cfg(test)]
 mod tests;
 

@@ -23,6 +23,13 @@ pub enum Side {
 pub enum Kind {
     Locked,
     Busy,
+    Deadlock,
+    /// The database could not put concurrent transactions into an order.
+    Serialization,
+    /// Somebody else changed the row first (optimistic locking).
+    Conflict,
+    InsufficientFunds,
+    MissingAccount,
     Http4xx,
     Http5xx,
     Auth,

@@ -175,6 +175,4 @@ impl From<tokio_postgres::Error> for StoreError {
 }
 
 #[cfg(test)]
-mod cluster;
-#[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 use super::super::testing::push;
 use super::super::{Push, StoreAddress, store_suite};
-use super::cluster::Cluster;
 use super::*;
+use crate::target::cluster::Cluster;
 
 async fn create(cluster: &Cluster, name: &str) -> String {
     let admin = connect(&cluster.url("postgres")).await.unwrap();
