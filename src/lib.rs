@@ -9,6 +9,8 @@
 //! `target` is what is driven, `workload` decides what is done to it, `checker` judges what is left, `engine` runs cycles of
 //! the three, `store` keeps progress in redb, and `observe` shows it to people. `engine` and `observe` meet only in `app`,
 //! through events.
+//!
+//! The workloads that drive a database themselves can be run from Rust too: see [`direct`].
 
 pub mod app;
 pub mod checker;
@@ -23,3 +25,5 @@ pub mod stats;
 pub mod store;
 pub mod target;
 pub mod workload;
+
+pub use engine::direct::run as direct;

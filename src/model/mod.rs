@@ -11,6 +11,7 @@ pub mod ids;
 pub mod incident;
 pub mod journal;
 pub mod judgement;
+pub mod lane;
 pub mod measure;
 pub mod message;
 pub mod metric;

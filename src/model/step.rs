@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::ids::DbNo;
+use super::lane::{Lane, LaneFigures};
 
 /// What a step does. A workload plans steps; a worker executes them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -27,12 +28,14 @@ pub enum Action {
     Receive,
     /// Waits, outside the database.
     Wait { ms: u64 },
+    /// One second of a lane, or all of it where it has no length.
+    Lane(Lane),
 }
 
 impl Action {
     /// Returns true if the step writes rows locally.
     pub fn is_write(self) -> bool {
-        !matches!(self, Self::Send | Self::Receive | Self::Wait { .. })
+        !matches!(self, Self::Send | Self::Receive | Self::Wait { .. } | Self::Lane(_))
     }
 
     /// Returns true if the step calls the sync service.
@@ -50,6 +53,7 @@ impl Action {
             Self::Send => "sent",
             Self::Receive => "received",
             Self::Wait { .. } => "waited",
+            Self::Lane(lane) => lane.word(),
         }
     }
 }
@@ -103,6 +107,9 @@ pub struct StepReport {
     pub seq: Option<(u64, u64)>,
     /// Errors met on the way, bounded.
     pub findings: Vec<Finding>,
+    /// What a lane did; none of other steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Box<LaneFigures>>,
 }
 
 impl StepReport {
