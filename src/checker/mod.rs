@@ -4,6 +4,8 @@
 //! What must hold over a run as a whole is judged in [`criteria`].
 
 pub mod admissible;
+pub mod bank;
+pub mod catalog;
 pub mod convergence;
 pub mod criteria;
 pub mod health;

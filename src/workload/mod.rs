@@ -1,5 +1,7 @@
-//! What is done to a target. A workload decides which steps a database takes; it executes nothing.
+//! What is done to a target. A workload decides what is done, it executes nothing.
 //!
 //! To add one: a file with a pure planner, its `mod` line here, and a variant of `config::WorkloadConfig`.
 
+pub mod bank;
+pub mod catalog;
 pub mod sync;
