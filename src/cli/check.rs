@@ -2,6 +2,7 @@
 //!
 //! Every check is a small function that returns one line; a check that could not be made says why it was skipped.
 
+mod direct;
 pub(super) mod local;
 mod observe;
 mod remote;
@@ -101,10 +102,12 @@ pub async fn examine(loaded: &Loaded) -> Vec<CheckLine> {
     let config = &loaded.config;
     let mut lines = vec![
         CheckLine::ok("configuration", format!("{} holds together", loaded.origin)),
-        local::table(&loaded.table),
         local::state_dir(&config.run.state_dir),
         local::disk_space(config),
     ];
+    if config.workload.sync().is_some() {
+        lines.insert(1, local::table(&loaded.table));
+    }
     lines.extend(local::notifications(config));
     lines.extend(config.api.token.iter().map(|token| local::secret("api token", token)));
     lines.extend(examine_target(loaded).await);
@@ -125,6 +128,7 @@ pub(super) async fn examine_target(loaded: &Loaded) -> Vec<CheckLine> {
                 lines.push(remote::postgres(reference, config.timeouts.connect.get()).await);
             }
         }
+        TargetConfig::Sqlite(_) | TargetConfig::Postgres(_) => lines.extend(direct::examine(config).await),
         TargetConfig::Cloudsync(service) => {
             let limit = config.timeouts.connect.get();
             lines.push(remote::reachable("address", &service.address, limit).await);

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use crate::cli::{EXIT_CONFIG, EXIT_FAIL, EXIT_OK};
-use crate::config::{Config, Loaded, TargetConfig, WorkloadConfig};
+use crate::config::{Config, Loaded, TargetConfig};
 use crate::target::gateway::{Gateway, GatewayTimeouts};
 use questions::{Answers, Terminal};
 
@@ -96,9 +96,9 @@ pub fn run(args: InitArgs) -> anyhow::Result<u8> {
     let (TargetConfig::Cloudsync(service), Some(connection)) = (&loaded.config.target, &answers.connection) else {
         return Ok(EXIT_OK);
     };
-    let WorkloadConfig::Sync(sync) = &loaded.config.workload;
+    let rls = loaded.config.workload.sync().is_some_and(|sync| sync.rls);
     let database = service.database.clone().unwrap_or_default();
-    let statements = statements::prepare(&loaded.table, &database, sync.rls);
+    let statements = statements::prepare(&loaded.table, &database, rls);
     println!("\nThese statements prepare the database {database}; the first two delete what is in the table there:\n");
     statements.iter().for_each(|statement| println!("{statement};"));
     if !args.apply {

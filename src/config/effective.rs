@@ -53,6 +53,16 @@ pub(super) fn merge<'i>(whole: &mut DeTable<'i>, own: DeTable<'i>) {
     {
         FIGURES.iter().for_each(|figure| drop(sync.remove(*figure)));
     }
+    // Another workload takes the place of the file's.
+    if let Some(DeValue::Table(mine)) = own.get("workload").map(|entry| entry.get_ref())
+        && let Some(DeValue::Table(workload)) = whole.get_mut("workload").map(|entry| entry.get_mut())
+    {
+        for kind in keys::names_below("workload").into_iter().filter(|_| !mine.is_empty()) {
+            if !mine.contains_key(kind) {
+                workload.remove(kind);
+            }
+        }
+    }
     lay("", whole, own);
 }
 
@@ -147,8 +157,8 @@ mod tests {
 
     fn sync(text: &str) -> SyncConfig {
         let loaded = Config::parse(text, "/c.toml").unwrap_or_else(|errors| panic!("{errors}"));
-        let WorkloadConfig::Sync(sync) = loaded.for_schedule("nightly").expect("a schedule").config.workload;
-        sync
+        let workload = loaded.for_schedule("nightly").expect("a schedule").config.workload;
+        workload.sync().expect("the sync workload").clone()
     }
 
     fn problems(text: &str) -> Vec<String> {
@@ -173,7 +183,7 @@ mod tests {
         let own = loaded.for_schedule("nightly").expect("a schedule").config;
         assert_eq!((own.run.cycles, own.run.duration), (Some(3), Some(Span::from_secs(3600))));
         assert_eq!((own.verify.evidence, own.verify.settle_rounds), (9, 50));
-        let WorkloadConfig::Sync(sync) = own.workload;
+        let WorkloadConfig::Sync(sync) = own.workload else { panic!("another workload") };
         assert_eq!((sync.mode, sync.size()), (Mode::Contended, (8, 2, 3)));
         assert_eq!(loaded.config, Config { schedule: loaded.config.schedule.clone(), ..config_of(BASE) });
     }
@@ -199,7 +209,7 @@ mod tests {
         let loaded = Config::parse(&text, "/c.toml").expect("a good configuration");
         let own = loaded.for_schedule("nightly").expect("a schedule");
         assert_ne!(own.table, loaded.table);
-        let WorkloadConfig::Sync(sync) = own.config.workload;
+        let WorkloadConfig::Sync(sync) = own.config.workload else { panic!("another workload") };
         assert_eq!(sync.table.owner, None);
     }
 

@@ -56,6 +56,8 @@ pub enum Kind {
     Metrics,
     /// A list of paths.
     Paths,
+    /// A list of kinds and codes of errors.
+    Errors,
     /// A reference to a secret.
     Secret,
     /// `"sqlite"`, or a reference to the URL of a PostgreSQL.
@@ -130,6 +132,8 @@ pub const OVERRIDES: &[&str] = &[
     "run.quiet",
     "run.stop_on_fail",
     "workload.sync.",
+    "workload.bank.",
+    "workload.catalog.",
     "verify.",
     "criteria.",
 ];
@@ -276,6 +280,9 @@ impl Kind {
             Self::Unit => "the full name of a unit, such as \"postgresql.service\"".into(),
             Self::Metrics => "a list of up to 16 names of metrics such as [\"queue_length\"]".into(),
             Self::Paths => "a list of up to 16 paths".into(),
+            Self::Errors => {
+                "a list of up to 32 kinds or codes of errors such as [\"locked\", \"40P01\", \"SQLITE_BUSY\"]".into()
+            }
             Self::Secret => SECRET_FORMS.into(),
             Self::Store => format!("\"sqlite\", or {{ postgres = SECRET }} where SECRET is {SECRET_FORMS}"),
             Self::Command => "a program and its arguments such as [\"cat\", \"/etc/server/version\"]".into(),

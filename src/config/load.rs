@@ -11,8 +11,8 @@ use toml::de::{DeTable, Deserializer};
 use super::problem::{ConfigErrors, Problem};
 use super::walk::Walk;
 use super::{
-    Config, ProviderConfig, RunConfig, SecretRef, StoreConfig, TargetConfig, WorkloadConfig, effective, installed,
-    rules, table,
+    Config, ProviderConfig, RunConfig, SecretRef, SqliteConfig, StoreConfig, TargetConfig, effective, installed, rules,
+    table,
 };
 use crate::model::schema::TableSpec;
 
@@ -146,6 +146,9 @@ fn settle(
 ) -> Result<Settled, (usize, String)> {
     let mut config = Config::deserialize(Deserializer::from(tree))
         .map_err(|error| (error.span().map_or(0, |span| span.start), error.message().replace('\n', ", ")))?;
+    if config.workload.sync().is_none() && !lines.keys().any(|key| key.starts_with("target.")) {
+        config.target = TargetConfig::Sqlite(SqliteConfig::default());
+    }
     let mut problems = check(&config, lines, found);
     anchor(&mut config, base);
     const SECTION: &str = "workload.sync.table";
@@ -188,12 +191,14 @@ fn anchor(config: &mut Config, base: &Path) {
                 anchor_secret(secret);
             }
         }
+        TargetConfig::Sqlite(sqlite) => sqlite.path.iter_mut().for_each(|path| *path = base.join(&*path)),
+        TargetConfig::Postgres(postgres) => anchor_secret(&mut postgres.url),
     }
     if let ProviderConfig::Extension(extension) = &mut config.provider {
         extension.path = base.join(&extension.path);
     }
-    let WorkloadConfig::Sync(sync) = &mut config.workload;
-    if let Some(path) = &mut sync.table.ddl_file {
+    let table = config.workload.sync_mut().map(|sync| &mut sync.table);
+    if let Some(path) = table.and_then(|table| table.ddl_file.as_mut()) {
         *path = base.join(&*path);
     }
 }
@@ -209,7 +214,8 @@ fn resolve_table(
         let key = format!("{section}.{name}");
         problems.push(Problem { line: effective::line_of(lines, &key), key, message, allowed });
     };
-    let WorkloadConfig::Sync(sync) = &mut config.workload;
+    // A workload without a synced table has the one that nobody looks at.
+    let Some(sync) = config.workload.sync_mut() else { return Some(TableSpec::seed()) };
     let source = if sync.table.ddl_file.is_some() { "ddl_file" } else { "ddl" };
     if let Some(path) = sync.table.ddl_file.take() {
         match read_bounded(&path) {

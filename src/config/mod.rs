@@ -5,6 +5,7 @@
 pub mod criteria;
 pub mod cron;
 pub mod daemon;
+pub mod direct;
 mod effective;
 pub mod flat;
 pub mod installed;
@@ -33,6 +34,9 @@ use serde::{Deserialize, Serialize};
 
 pub use criteria::CriteriaConfig;
 pub use daemon::{ApiConfig, LimitsConfig, RetentionConfig};
+pub use direct::{
+    BankConfig, CatalogConfig, EngineConfig, IsolationConfig, JournalConfig, PostgresConfig, RatesConfig, SqliteConfig,
+};
 pub use flat::{differing, flatten};
 pub use load::Loaded;
 pub use notify::{MailConfig, MailSecurity, NotifyConfig, PingConfig, WebhookConfig, WebhookKind};
@@ -96,6 +100,8 @@ impl Config {
                     all.push(("target.embedded.store".to_owned(), url));
                 }
             }
+            TargetConfig::Postgres(postgres) => all.push(("target.postgres.url".to_owned(), &postgres.url)),
+            TargetConfig::Sqlite(_) => {}
         }
         let notify = &self.notify;
         all.extend(notify.mail.iter().flat_map(|mail| &mail.password).map(|s| ("notify.mail.password".to_owned(), s)));
@@ -117,6 +123,44 @@ impl Config {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum WorkloadConfig {
     Sync(SyncConfig),
+    Bank(BankConfig),
+    Catalog(CatalogConfig),
+}
+
+impl WorkloadConfig {
+    /// Returns the word that it is configured under.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Sync(_) => "sync",
+            Self::Bank(_) => "bank",
+            Self::Catalog(_) => "catalog",
+        }
+    }
+
+    /// Returns the sync workload, if it is that.
+    pub fn sync(&self) -> Option<&SyncConfig> {
+        match self {
+            Self::Sync(sync) => Some(sync),
+            _ => None,
+        }
+    }
+
+    /// Returns the sync workload for changes, if it is that.
+    pub fn sync_mut(&mut self) -> Option<&mut SyncConfig> {
+        match self {
+            Self::Sync(sync) => Some(sync),
+            _ => None,
+        }
+    }
+
+    /// Returns true if the load ends at the first unexpected error.
+    pub fn fail_fast(&self) -> bool {
+        match self {
+            Self::Sync(_) => false,
+            Self::Bank(bank) => bank.fail_fast,
+            Self::Catalog(catalog) => catalog.fail_fast,
+        }
+    }
 }
 
 impl Default for WorkloadConfig {

@@ -1,6 +1,7 @@
 //! Rules that concern several keys at once. Pure: they see a configuration and which keys the file holds.
 
 mod daemon;
+mod direct;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,12 +47,17 @@ impl<'a> Rules<'a> {
 
     /// Checks the rules that every run must keep.
     fn run(&mut self, config: &Config) {
-        let WorkloadConfig::Sync(sync) = &config.workload;
-        self.scale(sync);
-        self.mode(sync);
-        self.rate(config, sync);
-        self.table(sync);
-        self.target(config, sync);
+        match &config.workload {
+            WorkloadConfig::Sync(sync) => {
+                self.scale(sync);
+                self.mode(sync);
+                self.rate(config, sync);
+                self.table(sync);
+                self.target(config, sync);
+            }
+            WorkloadConfig::Bank(bank) => self.bank(config, bank),
+            WorkloadConfig::Catalog(catalog) => self.catalog(config, catalog),
+        }
         self.retry(config);
         self.quiet("run.quiet", &config.run.quiet);
     }
@@ -140,6 +146,11 @@ impl<'a> Rules<'a> {
                 "[target.cloudsync] with the extension, or [target.embedded] with provider = \"native\"",
             ),
             TargetConfig::Embedded(_) => {}
+            TargetConfig::Sqlite(_) | TargetConfig::Postgres(_) => self.report(
+                &format!("target.{}", config.target.word()),
+                "the sync workload needs a sync service, and this is a plain database",
+                "[target.embedded] or [target.cloudsync], or [workload.bank] or [workload.catalog] for this target",
+            ),
             TargetConfig::Cloudsync(service) => {
                 if !extension && !self.has("provider.extension") {
                     self.report(
@@ -175,8 +186,8 @@ impl<'a> Rules<'a> {
                 "a time up to retry.max",
             );
         }
-        let WorkloadConfig::Sync(sync) = &config.workload;
-        for (key, time) in [("workload.sync.wait", sync.wait), ("timeouts.request", config.timeouts.request)] {
+        let wait = config.workload.sync().map(|sync| ("workload.sync.wait", sync.wait));
+        for (key, time) in wait.into_iter().chain([("timeouts.request", config.timeouts.request)]) {
             if time >= config.timeouts.step {
                 self.report(
                     key,

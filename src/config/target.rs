@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::direct::{PostgresConfig, SqliteConfig};
 use super::secret::SecretRef;
 use super::units::Span;
 
@@ -15,6 +16,27 @@ pub enum TargetConfig {
     Embedded(EmbeddedConfig),
     /// A CloudSync service.
     Cloudsync(ServiceConfig),
+    /// A SQLite file that workers drive themselves.
+    Sqlite(SqliteConfig),
+    /// A PostgreSQL database that workers drive themselves.
+    Postgres(PostgresConfig),
+}
+
+impl TargetConfig {
+    /// Returns true for a database that workers drive themselves, without any sync service.
+    pub fn is_direct(&self) -> bool {
+        matches!(self, Self::Sqlite(_) | Self::Postgres(_))
+    }
+
+    /// Returns the word that it is configured under.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "embedded",
+            Self::Cloudsync(_) => "cloudsync",
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
 }
 
 impl Default for TargetConfig {

@@ -72,12 +72,14 @@ pub(super) fn check(kind: Kind, value: &DeValue<'_>) -> Result<(), String> {
         (Kind::Unit, DeValue::String(text)) => check_unit(text),
         (Kind::Metrics, DeValue::Array(items)) => check_list(items, 0..=16, check_metric),
         (Kind::Paths, DeValue::Array(items)) => check_list(items, 0..=16, check_path),
+        (Kind::Errors, DeValue::Array(items)) => check_list(items, 0..=32, check_error),
         (Kind::Command, DeValue::Array(items)) => check_list(items, 1..=64, check_argument),
         (Kind::Pointer, DeValue::String(text)) if text.starts_with('/') => check_text(text, 256),
         (Kind::Pointer, DeValue::String(_)) => Err("the text does not begin with a slash".into()),
-        (Kind::Quiet | Kind::Mailboxes | Kind::Metrics | Kind::Paths | Kind::Command, DeValue::String(_)) => {
-            Err("a text stands where a list is due; put it in brackets".into())
-        }
+        (
+            Kind::Quiet | Kind::Mailboxes | Kind::Metrics | Kind::Paths | Kind::Errors | Kind::Command,
+            DeValue::String(_),
+        ) => Err("a text stands where a list is due; put it in brackets".into()),
         (Kind::Choice(choices), DeValue::String(text)) if !choices.contains(&text.as_ref()) => {
             Err(format!("\"{}\" is not one of the choices", short(text).escape_debug()))
         }
@@ -176,6 +178,11 @@ fn check_metric(text: &str) -> Result<(), String> {
     } else {
         Err(format!("\"{}\" is no name of a metric", short(text).escape_debug()))
     }
+}
+
+fn check_error(text: &str) -> Result<(), String> {
+    let named = (1..=60).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if named { Ok(()) } else { Err(format!("\"{}\" is no kind and no code of an error", short(text).escape_debug())) }
 }
 
 fn check_int(n: &toml::de::DeInteger<'_>, min: i128, max: i128) -> Result<(), String> {

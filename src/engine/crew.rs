@@ -1,5 +1,7 @@
 //! All workers of a run: which process holds which database, and how a dead one is replaced.
 
+mod attend;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,14 +10,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, bail};
 use tokio::sync::{Mutex, RwLock, mpsc, oneshot};
 
+use super::direct::crash::Crash;
 use super::fleet::{AskError, Died, FleetSpec, News, Worker};
 use super::ledger::{Ledger, Signal, finding};
+use super::run::StartError;
 use super::service::Service;
 use super::setup::{Role, Setup};
 use super::worker::protocol::{Command, Hello, PROTOCOL, Reply};
 use crate::model::finding::{Classified, Kind, Side};
 use crate::model::ids::DbNo;
 use crate::workload::sync::Plan;
+
+pub use attend::attend;
 
 /// News that may wait for the pump.
 const NEWS_MAX: usize = 4096;
@@ -38,6 +44,8 @@ pub struct Crew {
     restarts: AtomicU32,
     /// Workers that stay down until the next cycle, with the reason.
     down: std::sync::Mutex<BTreeMap<usize, String>>,
+    /// How a load ended that was to end at its first unexpected error, until somebody takes it.
+    crash: std::sync::Mutex<Option<Box<Crash>>>,
     pub provider: std::sync::OnceLock<String>,
     pub sqlite: std::sync::OnceLock<String>,
 }
@@ -93,6 +101,7 @@ impl Crew {
             news,
             restarts: AtomicU32::new(0),
             down: std::sync::Mutex::default(),
+            crash: std::sync::Mutex::default(),
             provider: std::sync::OnceLock::new(),
             sqlite: std::sync::OnceLock::new(),
         });
@@ -167,8 +176,23 @@ impl Crew {
 
     /// Returns the local databases of a worker, by its number.
     pub fn files(&self, index: usize) -> Vec<PathBuf> {
+        if self.setup.is_direct() {
+            return self.setup.direct_files(&self.dir);
+        }
         let group = self.groups.get(index).map_or(&[][..], Vec::as_slice);
         group.iter().filter_map(|db| Some(self.dir.join(Setup::file_name(*db, *self.roles.get(db)?)))).collect()
+    }
+
+    /// Keeps how a load ended that was to end at its first unexpected error.
+    pub fn put_crash(&self, crash: Option<Box<Crash>>) {
+        if crash.is_some() {
+            *self.crash.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = crash;
+        }
+    }
+
+    /// Takes it.
+    pub fn take_crash(&self) -> Option<Box<Crash>> {
+        self.crash.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
     }
 
     /// Returns the rows written and moved by all workers in this life.
@@ -325,8 +349,9 @@ impl Crew {
             protocol: PROTOCOL,
             run: self.run.clone(),
             plan: self.plan,
-            rate: self.setup.sync().rate,
+            rate: self.setup.sync().and_then(|sync| sync.rate),
             databases: group.iter().map(spec).collect(),
+            direct: self.setup.direct(&self.run, &self.dir, self.plan.seed)?.map(Box::new),
             retry: self.setup.retry(),
             log_level: self.setup.config.log.level.clone(),
         };
@@ -343,8 +368,11 @@ impl Crew {
                     let _ = self.provider.set(provider);
                 }
                 Ok(other) => bail!("database {db} answered {other:?} when it was opened"),
-                Err(AskError::Failed(error)) if error.kind == Kind::Corrupt => {
+                Err(AskError::Failed(error)) if error.kind == Kind::Corrupt && !self.setup.is_direct() => {
                     bail!(Damaged(format!("DB{db} is damaged and cannot be opened: {}", error.message)))
+                }
+                Err(AskError::Failed(error)) if self.setup.is_direct() => {
+                    bail!(StartError::Unavailable(format!("the database cannot be driven: {}", error.message)))
                 }
                 Err(AskError::Failed(error)) => bail!("database {db} could not be opened: {}", error.message),
                 Err(AskError::Gone) => bail!(Died(format!("it ended while database {db} was opened"))),
@@ -352,43 +380,5 @@ impl Crew {
         }
         self.workers.write().await[index] = Some(worker);
         Ok(())
-    }
-}
-
-/// Answers what workers ask for and writes down how they die, until the channel closes.
-pub async fn attend(
-    crew: Arc<Crew>,
-    ledger: Arc<Ledger>,
-    mut signals: mpsc::Receiver<Signal>,
-    closing: tokio_util::sync::CancellationToken,
-) {
-    while let Some(signal) = signals.recv().await {
-        match signal {
-            Signal::NeedCredential(db) => {
-                let crew = Arc::clone(&crew);
-                tokio::spawn(async move { crew.renew(db).await });
-            }
-            Signal::Barrier(done) => {
-                // Whoever waited may have been stopped meanwhile.
-                let _ = done.send(());
-            }
-            Signal::Gone(_) if closing.is_cancelled() => {}
-            Signal::Gone(death) => {
-                let names: Vec<String> = death.databases.iter().map(|db| format!("DB{db}")).collect();
-                let what = if death.stuck { "was silent for too long and was ended" } else { "ended" };
-                let message = format!(
-                    "the worker of {} {what} by {}; its last lines: {}",
-                    names.join(", "),
-                    death.how,
-                    death.last_lines.join(" | ")
-                );
-                let kind = if death.stuck { Kind::Stuck } else { Kind::Crash };
-                let mut crash = finding(ledger.cycle(), "-", (Side::Client, kind), &message);
-                crash.db = death.databases.first().copied();
-                if ledger.record_findings(vec![crash]).is_err() {
-                    return;
-                }
-            }
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! One cycle: load, settle, verify, checkpoint.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub struct Stage {
     pub memory: tokio::sync::Mutex<measure::Memory>,
     /// Whoever knows the version of the server.
     pub server: ServerVersion,
+    /// Where the report of a load is that ended at its first unexpected error.
+    pub crash: OnceLock<PathBuf>,
 }
 
 /// How a cycle ended.
@@ -84,6 +87,7 @@ impl Stage {
         if self.with_progress(self.load(cycle)).await? != Some(true) {
             return Ok(CycleEnd::Stopped);
         }
+        self.note_crash(self.crew.take_crash())?;
         self.crew.barrier().await?;
         let load_ms = at.elapsed().as_millis() as u64;
 
@@ -228,7 +232,8 @@ impl Stage {
     async fn settle(&self, cycle: u64) -> anyhow::Result<Option<Settled>> {
         let mut databases = self.crew.databases(|role| matches!(role, Role::Load | Role::Reader(_)));
         // A service that prepares downloads in the background may be quiet once while it still has something.
-        let quiet_needed = if self.service.is_embedded() { 1 } else { 2 };
+        let at_once = self.service.is_embedded() || self.setup.is_direct();
+        let quiet_needed = if at_once { 1 } else { 2 };
         let wait = self.setup.config.verify.settle_wait.get().max(FOREIGN_WAIT_MIN);
         let mut quiet = 0;
         let mut settled = Settled { rounds: 0, unsettled: Vec::new() };
@@ -255,7 +260,7 @@ impl Stage {
             // What a dead worker moved in this round, its successor knows nothing of.
             let still = moved == 0 && restarts == self.crew.restarts();
             quiet = if still { quiet + 1 } else { 0 };
-            if !self.service.is_embedded() {
+            if !at_once {
                 tokio::time::sleep(wait).await;
             }
         }

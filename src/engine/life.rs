@@ -36,6 +36,10 @@ impl Life<'_> {
         record.versions.server.clone_from(&stage.service.version);
         record.versions.sqlite = stage.crew.sqlite.get().cloned().unwrap_or_default();
         record.versions.provider = stage.crew.provider.get().cloned().unwrap_or_default();
+        if stage.setup.is_direct() {
+            record.versions.server.clone_from(&record.versions.provider);
+            record.versions.provider = format!("soakd {}", env!("CARGO_PKG_VERSION"));
+        }
         let recovered = self.recover(record).await?;
         let mut judge = Judge::open(&stage.setup, &stage.ledger, record)?;
         let mut epoch = self.begin_epoch(record, recovered)?;
@@ -150,6 +154,10 @@ impl Life<'_> {
             self.write_reports(record)?;
             if cycle.verdict == Verdict::Fail && self.run().stop_on_fail {
                 return Ok(Some(format!("cycle {} failed (run.stop_on_fail)", cycle.cycle)));
+            }
+            if cycle.verdict == Verdict::Fail && self.stage.setup.config.workload.fail_fast() {
+                let report = self.stage.crash_report().map(|path| format!("; crash report: {}", path.display()));
+                return Ok(Some(format!("cycle {} failed (fail_fast){}", cycle.cycle, report.unwrap_or_default())));
             }
             self.rest(record).await?;
         }

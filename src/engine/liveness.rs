@@ -20,6 +20,10 @@ impl Service {
 
     /// Probes the target on a connection of its own until told to stop; outages are written down as intervals.
     pub async fn watch(self: Arc<Self>, ledger: Arc<Ledger>, run: String, stop: CancellationToken) {
+        if !self.is_there() {
+            // The operations themselves say whether the database answers.
+            return stop.cancelled().await;
+        }
         let Ok(client) = reqwest::Client::builder().no_proxy().timeout(self.probe_max).build() else { return };
         let address = self.probed();
         let mut open: Option<Outage> = None;

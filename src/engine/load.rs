@@ -93,7 +93,10 @@ impl Stage {
 /// Lets a database take its steps up to a number; false when it was stopped before.
 async fn load_to(crew: &Crew, ledger: &Ledger, db: DbNo, cycle: u64, upto: u32) -> anyhow::Result<bool> {
     match crew.ask(db, Command::Load { cycle, upto }).await {
-        Ok(Reply::Loaded { stopped }) => Ok(!stopped),
+        Ok(Reply::Loaded { stopped, crash }) => {
+            crew.put_crash(crash);
+            Ok(!stopped)
+        }
         Ok(other) => bail!("database {db} answered {other:?} to a load"),
         Err(CrewError::Failed(error)) => {
             // The steps that are missing now fail the cycle by themselves.

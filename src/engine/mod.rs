@@ -6,6 +6,8 @@ pub mod control;
 pub mod crew;
 mod criteria;
 pub mod cycle;
+pub mod direct;
+mod direct_cycle;
 pub mod event;
 pub mod fleet;
 pub mod ledger;

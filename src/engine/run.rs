@@ -114,7 +114,8 @@ pub async fn run(setup: Setup, given: Given) -> anyhow::Result<RunEnd> {
     tokio::spawn(part::show(Arc::clone(&crew), Arc::clone(&service), shown, scene, over));
 
     let (epoch, memory) = (std::sync::OnceLock::new(), tokio::sync::Mutex::default());
-    let stage = Stage { setup, plan, ledger, service, crew, control, course, epoch, outside, memory, server };
+    let crash = std::sync::OnceLock::new();
+    let stage = Stage { setup, plan, ledger, service, crew, control, course, epoch, outside, memory, server, crash };
     let life = Life { stage: &stage, started: Instant::now(), observed_before: record.observed_ms };
     let outcome = life.live(&mut record, resumed).await;
     closing.cancel();

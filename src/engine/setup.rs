@@ -1,13 +1,13 @@
 //! What a run is made of: settings resolved to plans, users and session descriptions.
 
+mod direct;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::clock::Clock;
 use crate::config::target::EmbeddedConfig;
-use crate::config::{
-    Config, Mode, Pace, ProviderConfig, SecretRef, StoreConfig, SyncConfig, TargetConfig, WorkloadConfig,
-};
+use crate::config::{Config, Mode, Pace, ProviderConfig, SecretRef, StoreConfig, SyncConfig, TargetConfig};
 use crate::engine::event::{Beat, OwnFindings};
 use crate::engine::worker::protocol::{DatabaseSpec, RetrySpec};
 use crate::model::ids::{DbNo, UserNo, user_id, user_of, users_for};
@@ -15,6 +15,8 @@ use crate::model::record::ScaleRecord;
 use crate::model::schema::TableSpec;
 use crate::target::sync_sql::{Merge, Profile, Provider, SessionSpec};
 use crate::workload::sync::{Plan, Shape};
+
+pub use direct::direct_spec;
 
 /// Everything that is fixed before a run starts.
 #[derive(Debug, Clone)]
@@ -46,33 +48,38 @@ pub enum Role {
 }
 
 impl Setup {
-    /// Returns the sync workload's settings.
-    pub fn sync(&self) -> &SyncConfig {
-        let WorkloadConfig::Sync(sync) = &self.config.workload;
-        sync
+    /// Returns the sync workload's settings, if it is that.
+    pub fn sync(&self) -> Option<&SyncConfig> {
+        self.config.workload.sync()
+    }
+
+    /// Returns true if workers drive a database themselves.
+    pub fn is_direct(&self) -> bool {
+        self.sync().is_none()
     }
 
     /// Returns true if every user has a token and sees only rows of their own.
     pub fn rls(&self) -> bool {
-        self.sync().rls
+        self.sync().is_some_and(|sync| sync.rls)
     }
 
     /// Returns true if databases move one step at a time.
     pub fn lockstep(&self) -> bool {
-        self.sync().pace == Pace::Lockstep
+        self.sync().is_some_and(|sync| sync.pace == Pace::Lockstep)
     }
 
-    /// Returns where the embedded target's PostgreSQL is said to be, if it keeps its rows in one.
+    /// Returns where the target's PostgreSQL is said to be, if it keeps its rows in one.
     pub fn store_secret(&self) -> Option<SecretRef> {
         match &self.config.target {
             TargetConfig::Embedded(EmbeddedConfig { store: StoreConfig::Postgres(secret), .. }) => Some(secret.clone()),
+            TargetConfig::Postgres(postgres) => Some(postgres.url.clone()),
             _ => None,
         }
     }
 
     /// Returns how many databases the workload has.
     pub fn databases(&self) -> u32 {
-        self.sync().size().2
+        self.sync().map_or(1, |sync| sync.size().2)
     }
 
     /// Returns how many users they belong to.
@@ -82,7 +89,7 @@ impl Setup {
 
     /// Returns the plan of the run with this seed.
     pub fn plan(&self, seed: u64) -> Plan {
-        let sync = self.sync();
+        let Some(sync) = self.sync() else { return self.direct_plan(seed) };
         let (rows, iterations, databases) = sync.size();
         let per_mille = |share: f64| (share * 1000.0).round() as u32;
         let shape = match sync.mode {
@@ -102,7 +109,7 @@ impl Setup {
 
     /// Returns the size of the run, for reports.
     pub fn scale(&self, plan: &Plan) -> ScaleRecord {
-        let sync = self.sync();
+        let Some(sync) = self.sync() else { return self.direct_scale(plan) };
         let word = |v: serde_json::Value| v.as_str().unwrap_or_default().to_owned();
         let json = |s: &dyn Fn() -> serde_json::Result<serde_json::Value>| s().map(word).unwrap_or_default();
         ScaleRecord {
@@ -112,10 +119,7 @@ impl Setup {
                 ProviderConfig::Native => "native".into(),
                 ProviderConfig::Extension(_) => "extension".into(),
             },
-            target: match self.config.target {
-                TargetConfig::Embedded(_) => "embedded".into(),
-                TargetConfig::Cloudsync(_) => "cloudsync".into(),
-            },
+            target: self.config.target.word().into(),
             rls: sync.rls,
             rows: plan.rows,
             iterations: plan.iterations,
@@ -158,7 +162,7 @@ impl Setup {
     pub fn roles(&self) -> BTreeMap<DbNo, Role> {
         let (databases, users) = (self.databases(), self.users());
         let mut roles: BTreeMap<DbNo, Role> = (1..=databases).map(|db| (db, Role::Load)).collect();
-        if !self.config.verify.isolation {
+        if !self.config.verify.isolation || self.is_direct() {
             return roles;
         }
         if self.rls() {

@@ -37,6 +37,9 @@ pub struct Verified {
 
 /// Verifies a cycle; `None` when it was stopped before the end.
 pub async fn verify(stage: &Stage, cycle: u64, unsettled: Vec<String>) -> anyhow::Result<Option<Verified>> {
+    if stage.setup.is_direct() {
+        return stage.verify_direct(cycle, unsettled).await.map(Some);
+    }
     let mut checks = Vec::new();
     let mut rows = BTreeMap::new();
     let mut contents = Vec::new();
@@ -194,7 +197,7 @@ async fn server_side(stage: &Stage, owner: Option<&str>, reference: Option<&Repl
 }
 
 /// Turns failed checks into findings, so that they are grouped by cause over cycles.
-fn write_down(stage: &Stage, cycle: u64, checks: &[CheckResult]) -> anyhow::Result<()> {
+pub(super) fn write_down(stage: &Stage, cycle: u64, checks: &[CheckResult]) -> anyhow::Result<()> {
     let failed = checks.iter().filter(|c| c.verdict == Some(Verdict::Fail));
     let findings: Vec<Finding> = failed
         .map(|check| {
@@ -207,13 +210,13 @@ fn write_down(stage: &Stage, cycle: u64, checks: &[CheckResult]) -> anyhow::Resu
 }
 
 /// Judges whether the cycle ran as planned; findings of other checks are theirs to report.
-fn health(stage: &Stage, cycle: u64, unsettled: Vec<String>, checks: &mut Vec<CheckResult>) {
+pub(super) fn health(stage: &Stage, cycle: u64, unsettled: Vec<String>, checks: &mut Vec<CheckResult>) {
     let (findings, findings_total, steps_done) = stage.ledger.cycle_health();
     let steps_planned = stage
         .crew
         .databases(|role| role == Role::Load)
         .into_iter()
-        .map(|db| (db, stage.plan.steps(cycle, db).len() as u64))
+        .map(|db| (db, stage.plan.count(cycle, db)))
         .collect();
     let judged_elsewhere = |f: &Finding| matches!(f.kind, Kind::Divergence | Kind::Isolation | Kind::Criterion);
     let elsewhere = findings.iter().filter(|f| judged_elsewhere(f)).count() as u64;

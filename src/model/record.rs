@@ -1,6 +1,8 @@
 //! What is kept of a run in the state file, and what reports are made from. Every record is JSON with the format number of
 //! the state file; all lists are bounded by whoever fills them.
 
+mod scale;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use super::ids::{DbNo, UserNo};
 use super::judgement::{BaselineComparison, Changes, Judgement, LatencySummary};
+use super::lane::{Lane, LaneFigures};
 use super::step::StepReport;
 use super::verdict::{CheckResult, Verdict};
+
+pub use scale::ScaleRecord;
 
 /// Lines kept from the start and from the end of each database's log.
 pub const LOG_LINES_KEPT: usize = 30;
@@ -87,26 +92,6 @@ pub struct RunRecord {
     pub ended_because: Option<String>,
 }
 
-/// The size of a run, for the seed's table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScaleRecord {
-    pub scale: String,
-    pub mode: String,
-    pub provider: String,
-    pub target: String,
-    pub rls: bool,
-    pub rows: u32,
-    pub iterations: u32,
-    pub databases: u32,
-    pub users: u32,
-    /// `None` when the run has no such limit.
-    pub cycles_planned: Option<u64>,
-    pub duration_planned_ms: Option<u64>,
-    /// Steps of all databases in one cycle.
-    pub steps_per_cycle: u64,
-}
-
 /// One life of the daemon within a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -165,7 +150,7 @@ impl Counters {
             Action::UpdateAll | Action::Contend { .. } => self.rows_updated += report.rows,
             Action::Send => self.changes_sent += report.moved,
             Action::Receive => self.changes_received += report.moved,
-            Action::Wait { .. } => {}
+            Action::Wait { .. } | Action::Lane(_) => {}
         }
         self.bytes += report.bytes;
         self.retries += u64::from(report.attempts.saturating_sub(1));
@@ -373,6 +358,12 @@ pub struct Snapshot {
     /// Latency by action, over all cycles.
     #[serde(default)]
     pub latency: Vec<LatencySummary>,
+    /// What the lanes of a direct workload did; their latencies stand under the names of the lanes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lanes: BTreeMap<Lane, LaneFigures>,
+    /// What people know of the last cycle of a direct workload, such as `Successful writes: 812`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
     /// How the run compares with the baseline, if there is one.
     #[serde(default)]
     pub baseline: Option<BaselineComparison>,

@@ -40,7 +40,12 @@ pub(super) fn of_run(txn: &redb::ReadTransaction, run: &str) -> Result<Vec<Laten
 pub(super) fn count(txn: &WriteTransaction, run: &str, fresh: &[&StepReport]) -> Result<(), StoreError> {
     let mut touched: BTreeMap<(u64, &str), Latencies> = BTreeMap::new();
     for report in fresh.iter().filter(|report| !matches!(report.step.action, Action::Wait { .. })) {
-        touched.entry((report.cycle, report.step.action.verb())).or_default().record(report.latency_us());
+        let latencies = touched.entry((report.cycle, report.step.action.verb())).or_default();
+        match &report.figures {
+            // A lane's second is many operations.
+            Some(figures) => latencies.add(&unpack(&figures.latency)?),
+            None => latencies.record(report.latency_us()),
+        }
     }
     let mut table = txn.open_table(LATENCY)?;
     touched.iter().try_for_each(|((cycle, action), more)| add(&mut table, &at(run, *cycle, action), more))

@@ -33,12 +33,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::model::incident::{ChangeKind, Incident};
+use crate::model::lane::{Lane, LaneFigures};
 use crate::model::message::Policy;
 use crate::model::record::Counters;
 use crate::model::verdict::Verdict;
 pub use error::StoreError;
 use open::guarded;
 pub use shared::Shared;
+pub use snapshot::LINES;
 
 /// Name of the state file in the state directory.
 pub const FILE: &str = "soakd.redb";
@@ -96,6 +98,8 @@ struct Progress {
     outages_dropped: u64,
     /// Digest of the last line of the receipt; empty for a run of an older soakd, whose cycles are not chained.
     head: String,
+    /// What the lanes of a direct workload did.
+    lanes: BTreeMap<Lane, LaneFigures>,
 }
 
 impl Store {

@@ -13,6 +13,9 @@ use super::{CYCLES_SHOWN, Progress, Store, StoreError};
 use crate::model::ids::DbNo;
 use crate::model::record::{CycleRecord, FORMAT, FindingGroup, LogTail, RunRecord, Snapshot};
 
+/// Name of the blob with the lines that people know of a cycle.
+pub const LINES: &str = "lines";
+
 impl Store {
     /// Returns what reports are made from, or `None` if there is no such run.
     pub fn snapshot(&self, run: &str) -> Result<Option<Snapshot>, StoreError> {
@@ -36,6 +39,8 @@ impl Store {
                 outages: tables::scan(&txn.open_table(OUTAGES)?, OUTAGES, &from, &until)?,
                 logs: logs(txn, run)?,
                 totals: progress.totals,
+                lanes: progress.lanes,
+                lines: kept(txn, run, LINES)?.unwrap_or_default(),
                 cycles_done: progress.cycles_done,
                 cycles_by_verdict: progress.cycles_by_verdict,
                 judgement: super::judgement::last(txn, run)?,

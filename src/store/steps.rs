@@ -11,7 +11,14 @@ use super::{FINDING_GROUPS_MAX, OUTAGES_MAX, Progress, Store, StoreError};
 use crate::model::finding::Finding;
 use crate::model::ids::{DbNo, user_of};
 use crate::model::record::{DbSummary, FindingGroup, LogTail, Outage, RunRecord};
-use crate::model::step::StepReport;
+use crate::model::step::{Action, StepReport};
+
+/// Adds the figures of a lane's second to those of the run; its latencies stand with those of all actions.
+fn count_lane(progress: &mut Progress, report: &StepReport) {
+    if let (Action::Lane(lane), Some(figures)) = (report.step.action, &report.figures) {
+        progress.lanes.entry(lane).or_default().add(figures);
+    }
+}
 
 impl Store {
     /// Counts finished steps and their findings in one transaction, and returns how many of them were new.
@@ -41,6 +48,7 @@ impl Store {
                 *slowest = (*slowest).max(report.elapsed_us);
                 progress.totals.count(report);
                 progress.totals.errors += errors;
+                count_lane(&mut progress, report);
             }
             put_summaries(txn, run, &touched)?;
             latency::count(txn, run, &fresh)?;

@@ -93,6 +93,7 @@ pub(crate) fn a_step(cycle: u64, db: u32, no: u32) -> StepReport {
         elapsed_us: u64::from(no * db),
         seq: None,
         findings: (0..no % 3).map(|n| a_finding(1_000 * i64::from(n), db, &format!("answer 50{n}"))).collect(),
+        figures: None,
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Shape {
     Incremental { updates: u32, deletes: u32, delete_rows: u32, wait_ms: u64 },
     /// All databases of a user write the same rows, some of them offline for a while.
     Contended { per_mille: u32, offline_per_mille: u32 },
+    /// Another workload, of which only the number of steps is known here.
+    Direct { steps: u32 },
 }
 
 /// The whole plan of a run, from which every step follows.
@@ -63,13 +65,23 @@ impl Plan {
             Shape::Contended { per_mille, offline_per_mille } => {
                 self.contended(&mut out, cycle, db, per_mille, offline_per_mille);
             }
+            // Its workers plan for themselves.
+            Shape::Direct { .. } => {}
         }
         out.0
     }
 
+    /// Returns how many steps a database takes in one cycle.
+    pub fn count(&self, cycle: u64, db: DbNo) -> u64 {
+        match self.shape {
+            Shape::Direct { steps } => u64::from(steps),
+            _ => self.steps(cycle, db).len() as u64,
+        }
+    }
+
     /// Returns how many steps all databases take in one cycle.
     pub fn steps_per_cycle(&self, cycle: u64) -> u64 {
-        (1..=self.databases).map(|db| self.steps(cycle, db).len() as u64).sum()
+        (1..=self.databases).map(|db| self.count(cycle, db)).sum()
     }
 
     /// Returns the class of the rows that `db` fills or shares: its own, or the one of its user's first database.

@@ -9,7 +9,7 @@ use chrono::{TimeDelta, Utc};
 
 use super::CheckLine;
 use crate::config::target::ExtensionConfig;
-use crate::config::{Config, Loaded, ServiceConfig, WorkloadConfig};
+use crate::config::{Config, Loaded, ServiceConfig};
 use crate::model::schema::TableSpec;
 use crate::target::gateway::{Gateway, GatewayTimeouts};
 use crate::target::sync_sql::{Provider, SessionSpec, SyncSession, check_file};
@@ -27,8 +27,7 @@ pub(super) async fn examine(loaded: &Loaded, service: &ServiceConfig, extension:
             return lines;
         }
     };
-    let WorkloadConfig::Sync(sync) = &loaded.config.workload;
-    if sync.rls {
+    if loaded.config.workload.sync().is_some_and(|sync| sync.rls) {
         lines.push(token(&gateway).await);
     }
     lines.push(cloud_table(&gateway, &loaded.table).await);

@@ -31,7 +31,8 @@ const SECTIONS: [&str; 6] = ["workload", "target", "provider", "timeouts", "retr
 
 pub(super) fn examine(loaded: &Loaded, args: &DoctorArgs) -> CheckLine {
     let external = match &loaded.config.target {
-        TargetConfig::Cloudsync(_) => true,
+        TargetConfig::Cloudsync(_) | TargetConfig::Postgres(_) => true,
+        TargetConfig::Sqlite(sqlite) => sqlite.path.is_some(),
         TargetConfig::Embedded(embedded) => matches!(embedded.store, StoreConfig::Postgres(_)),
     };
     if external && !args.write {
@@ -155,6 +156,9 @@ fn last_words(mut pipe: impl Read) -> String {
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
 }
 
+/// Length of the load of a database that is driven directly.
+const SECONDS: u32 = 2;
+
 /// Returns the configuration of the small soak as TOML: the user's own, with a small workload. Secrets stay references.
 fn small(config: &Config, state: &Path) -> anyhow::Result<String> {
     let mut config = config.clone();
@@ -163,10 +167,15 @@ fn small(config: &Config, state: &Path) -> anyhow::Result<String> {
         // A daemon may have the configured one.
         embedded.port = None;
     }
-    let WorkloadConfig::Sync(sync) = &mut config.workload;
-    sync.scale = Scale::Custom;
-    (sync.rows, sync.iterations, sync.databases) = (Some(SIZE.0), Some(SIZE.1), Some(SIZE.2));
-    (sync.mode, sync.pace) = (Mode::Classic, Pace::Concurrent);
+    match &mut config.workload {
+        WorkloadConfig::Sync(sync) => {
+            sync.scale = Scale::Custom;
+            (sync.rows, sync.iterations, sync.databases) = (Some(SIZE.0), Some(SIZE.1), Some(SIZE.2));
+            (sync.mode, sync.pace) = (Mode::Classic, Pace::Concurrent);
+        }
+        WorkloadConfig::Bank(bank) => bank.seconds = bank.seconds.min(SECONDS),
+        WorkloadConfig::Catalog(catalog) => catalog.seconds = catalog.seconds.min(SECONDS),
+    }
     let whole = toml::Table::try_from(&config).context("writing the configuration of the small soak")?;
     let mut table: toml::Table = whole.into_iter().filter(|(name, _)| SECTIONS.contains(&name.as_str())).collect();
     if matches!(config.provider, ProviderConfig::Native) {

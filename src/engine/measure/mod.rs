@@ -91,6 +91,9 @@ async fn note_holdings(measures: &mut CycleMeasures, memory: &mut Memory, stage:
             measures.note("metadata.target", held.metadata as f64, LASTING);
         }
     }
+    if stage.setup.is_direct() {
+        return;
+    }
     let mut asking = JoinSet::new();
     for db in stage.crew.databases(|role| matches!(role, Role::Load | Role::Reader(_))) {
         let (crew, index) = (Arc::clone(&stage.crew), stage.crew.worker_of(db));

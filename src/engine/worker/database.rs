@@ -101,6 +101,7 @@ impl Database {
             Command::Write { upsert, delete, patient } => probe::write(self, &upsert, &delete, patient),
             Command::Inspect { receive } => probe::inspect(self, receive),
             Command::Trial { credential } => probe::trial(self, &credential),
+            Command::Verify { .. } => Err(own_fault("a local database is verified by its content")),
             Command::Close | Command::Stop | Command::Go => Ok(Reply::Done),
         }
     }
@@ -150,10 +151,10 @@ impl Database {
             }
             let late = tempo.start(step.action, &self.shared.stop);
             if !late.map_or(Ok(false), |late| self.step(cycle, step, late))? {
-                return Ok(Reply::Loaded { stopped: true });
+                return Ok(Reply::Loaded { stopped: true, crash: None });
             }
         }
-        Ok(Reply::Loaded { stopped: false })
+        Ok(Reply::Loaded { stopped: false, crash: None })
     }
 
     /// Takes one step, records it and reports it; false when it was interrupted before it ended.
@@ -173,6 +174,7 @@ impl Database {
             elapsed_us: 0,
             seq: None,
             findings: Vec::new(),
+            figures: None,
         };
         match step.action {
             Action::Send | Action::Receive => {

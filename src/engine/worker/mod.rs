@@ -3,6 +3,7 @@
 //! A worker holds sessions to one group of databases and executes planned steps; it decides nothing. It dies with its parent.
 
 pub mod database;
+pub mod direct;
 pub mod journal;
 pub mod probe;
 pub mod process;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use super::database::{Database, Shared};
+use super::direct::DirectDatabase;
 use super::protocol::{Command, Event, Hello, LINE_BYTES_MAX, PROTOCOL, Reply, Request};
 
 /// Commands that may wait for one database; the daemon never has more than a few in flight.
@@ -62,6 +63,15 @@ pub fn run() -> anyhow::Result<()> {
         let (sender, commands) = sync_channel(COMMANDS_MAX);
         databases.insert(spec.db, sender);
         let name = format!("db{}", spec.db);
+        if let Some(direct) = hello.direct.clone() {
+            let (shared, spec) = (Arc::clone(&shared), *direct);
+            let database = DirectDatabase { spec, shared, commands, runner: None, unsettled: Vec::new() };
+            threads.push(thread::Builder::new().name(name).spawn(move || {
+                let _guard = EndWithPanic;
+                database.run();
+            })?);
+            continue;
+        }
         let database = Database { spec, shared: Arc::clone(&shared), commands, session: None, waiting: Vec::new() };
         threads.push(thread::Builder::new().name(name).spawn(move || {
             let _guard = EndWithPanic;

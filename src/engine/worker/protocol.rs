@@ -4,17 +4,20 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checker::strange::StrangeRow;
+use crate::engine::direct::crash::Crash;
+use crate::engine::direct::spec::DirectSpec;
 use crate::model::digest::TableDigest;
 use crate::model::finding::{Classified, Finding};
 use crate::model::ids::{DbNo, UserNo};
 use crate::model::journal::{CycleJournal, StateRun};
 use crate::model::step::StepReport;
 use crate::model::value::Value;
+use crate::model::verdict::CheckResult;
 use crate::target::sync_sql::SessionSpec;
 use crate::workload::sync::Plan;
 
 /// Version of this protocol; a worker of another version is refused.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// Longest line that either side accepts.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
 
@@ -28,6 +31,9 @@ pub struct Hello {
     /// Steps per second and database; none for as fast as they can.
     pub rate: Option<f64>,
     pub databases: Vec<DatabaseSpec>,
+    /// The database that workers drive themselves, in place of those above.
+    #[serde(default)]
+    pub direct: Option<Box<DirectSpec>>,
     pub retry: RetrySpec,
     pub log_level: String,
 }
@@ -92,6 +98,8 @@ pub enum Command {
     Inspect { receive: bool },
     /// Tries one receive with this credential in place of its own; the reply says what came of it.
     Trial { credential: Secret },
+    /// Holds the database of a direct workload against what was acknowledged.
+    Verify { cycle: u64 },
     /// Counts what the sync functions keep for themselves in the local database.
     Holdings,
     /// Closes the session.
@@ -156,6 +164,9 @@ pub enum Reply {
     },
     Loaded {
         stopped: bool,
+        /// How a load ended that was to end at its first unexpected error.
+        #[serde(default)]
+        crash: Option<Box<Crash>>,
     },
     Progress(Vec<StepReport>),
     Exchanged {
@@ -171,6 +182,16 @@ pub enum Reply {
         metadata: u64,
     },
     Journal(CycleJournal),
+    Verified {
+        checks: Vec<CheckResult>,
+        rows: u64,
+        content: String,
+        unsettled: Vec<String>,
+        /// What people know of the cycle.
+        lines: Vec<String>,
+        /// The report of a cycle that failed and was to be reported so.
+        crash: Option<Box<Crash>>,
+    },
     Written {
         refused: Vec<Refused>,
         error: Option<Classified>,

@@ -55,7 +55,9 @@ impl Writer<'_> {
             Action::UpdateAll => self.update_all(tx, stamp),
             Action::DeleteRandom { count } => self.delete_random(tx, count, &mut rng),
             Action::Contend { per_mille } => self.contend(tx, stamp, per_mille, &mut rng),
-            Action::Send | Action::Receive | Action::Wait { .. } => Ok(Written { rows: 0, runs: Vec::new() }),
+            Action::Send | Action::Receive | Action::Wait { .. } | Action::Lane(_) => {
+                Ok(Written { rows: 0, runs: Vec::new() })
+            }
         }
     }
 
