@@ -195,7 +195,11 @@ async fn the_running_daemon_answers_for_the_state_file_that_it_holds() {
     ] {
         assert!(page.out.contains(part), "no {part:?} in\n{}", page.out);
     }
+    let top = soakd(&["top"], &state);
+    assert_eq!(top.code, Some(64), "it has no terminal here: {}", top.out);
+    assert!(top.err.contains("`soakd status` shows one look"), "{}", top.err);
     let json: Value = serde_json::from_str(&soakd(&["status", "--format", "json"], &state).out).unwrap();
+    assert_eq!((&json["board"]["target"], &json["board"]["checks_of"]), (&"embedded".into(), &1.into()));
     assert_eq!((&json["state"], &json["run"]["cycle"]), (&"paused".into(), &2.into()));
     let runs: Value = serde_json::from_str(&soakd(&["runs", "--format", "json"], &state).out).unwrap();
     assert_eq!(runs["runs"][0]["run"], RUN);
@@ -310,6 +314,8 @@ async fn without_a_daemon_the_state_file_answers_and_commands_say_what_to_do() {
     let json: Value = serde_json::from_str(&soakd(&["status", "--format", "json"], dir.path()).out).unwrap();
     assert_eq!((&json["daemon"], &json["run"]["run"]), (&Value::Null, &RUN.into()));
     assert_eq!(soakd(&["incidents", "--all"], dir.path()).out, "There was no incident yet.\n");
+    let top = soakd(&["top"], dir.path());
+    assert!(top.code == Some(69) && top.out.contains("No soakd runs."), "{}{}", top.out, top.err);
     for command in ["pause", "resume", "trigger", "stop", "reload", "events"] {
         let said = soakd(&[command], dir.path());
         assert_eq!(said.code, Some(69), "{command}: {}", said.err);

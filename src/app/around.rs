@@ -18,6 +18,7 @@ use crate::engine::measure::part::Scene;
 use crate::engine::selfcare::{self, Listener, look, retention};
 use crate::model::finding::Finding;
 use crate::model::message::Policy;
+use crate::model::status::Status;
 use crate::observe::api::{ApiState, BindError, Server};
 use crate::observe::log::{self, LogHandle};
 use crate::observe::metrics::{self, Metrics};
@@ -108,14 +109,14 @@ impl Dials {
     }
 }
 
-/// Starts everything around the runs; what is returned last is waited for at the end.
+/// Starts everything around the runs; the tasks that are returned are waited for at the end.
 pub(super) fn start(
     opened: Opened,
     ground: &Ground,
     (config, state_dir): (&Config, &Path),
     log: LogHandle,
     ask: mpsc::Sender<Request>,
-) -> anyhow::Result<(Dials, Vec<JoinHandle<()>>)> {
+) -> anyhow::Result<(Dials, Vec<JoinHandle<()>>, watch::Receiver<Status>)> {
     let (channels, limits, keep, observe) = (
         watch::channel(Arc::new(opened.channels)).0,
         watch::channel(config.limits.clone()).0,
@@ -147,8 +148,9 @@ pub(super) fn start(
         let (stop, over) = (ground.control.stop.clone(), ground.over.clone());
         tasks.push(tokio::spawn(service.run(systemd::Feed { events, beat, stop, over })));
     }
-    tasks.extend(serve(opened.server, ground, ask)?);
-    Ok((Dials { log, channels, limits, keep, observe, ended }, tasks))
+    let (serving, status) = serve(opened.server, ground, ask)?;
+    tasks.extend(serving);
+    Ok((Dials { log, channels, limits, keep, observe, ended }, tasks, status))
 }
 
 /// Keeps status and metrics, and answers on the socket.
@@ -156,7 +158,7 @@ fn serve(
     server: Option<Server>,
     ground: &Ground,
     control: mpsc::Sender<Request>,
-) -> anyhow::Result<Vec<JoinHandle<()>>> {
+) -> anyhow::Result<(Vec<JoinHandle<()>>, watch::Receiver<Status>)> {
     let Ground { store, clock, events, over, file, .. } = ground;
     let mut book = StatusBook::new(file, clock.now_ms());
     let (snapshot, open) = store.with(|store| {
@@ -170,6 +172,7 @@ fn serve(
         tokio::spawn(status::keep(book, *clock, events.subscribe(), tell, over.clone())),
         tokio::spawn(metrics::keep(Arc::clone(&metrics), events.subscribe(), over.clone())),
     ];
+    let shown = status.clone();
     if let Some(server) = server {
         let state = ApiState { store: store.clone(), clock: *clock, status, events: events.clone(), control, metrics };
         let over = over.clone();
@@ -179,7 +182,7 @@ fn serve(
             }
         }));
     }
-    Ok(tasks)
+    Ok((tasks, shown))
 }
 
 /// Watches what soakd uses and what the machine has left; cycles wait while the disk is nearly full.

@@ -57,7 +57,8 @@ impl Daemon {
         let mut planner = Planner::start(&self.loaded.config.schedule, &self.ground.store, self.ground.clock).await?;
         if planner.is_empty() {
             let end = self.one_run(None, &mut planner).await?;
-            return Ok(Ended { verdict: end.verdict, because: end.because, snapshot: end.snapshot, scheduled: false });
+            let RunEnd { verdict, because, snapshot, .. } = end;
+            return Ok(Ended { verdict, because, snapshot, scheduled: false, shown: None });
         }
         let ended = self.by_schedule(&mut planner).await;
         planner.close().await;
@@ -229,6 +230,7 @@ impl Ends {
             because: because.to_owned(),
             snapshot: self.last.and_then(|end| end.snapshot),
             scheduled: true,
+            shown: None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod announce;
 mod around;
 mod baseline;
 mod daemon;
+mod dashboard;
 mod planner;
 mod readers;
 mod reports;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -24,7 +26,7 @@ use crate::engine::control::Control;
 use crate::engine::event::{Beat, OwnFindings};
 use crate::engine::measure::part::Scene;
 use crate::model::record::Snapshot;
-use crate::model::status::DaemonState;
+use crate::model::status::{DaemonState, Status};
 use crate::model::verdict::Verdict;
 use crate::observe::log::LogHandle;
 use crate::observe::log_file::LogFile;
@@ -32,6 +34,7 @@ use crate::store::{Shared, Store};
 use around::Ground;
 pub use baseline::choose_baseline;
 use daemon::Daemon;
+use dashboard::Dashboard;
 use readers::Feed;
 use reports::Reports;
 
@@ -59,6 +62,8 @@ pub struct Options {
     pub fresh: bool,
     /// Progress in plain lines even on a terminal, and also where the log is for machines.
     pub plain: bool,
+    /// A dashboard on the terminal, in place of lines; the log must not go there.
+    pub ui: bool,
     /// The soakd program itself.
     pub program: PathBuf,
     pub plants: Vec<String>,
@@ -88,6 +93,8 @@ pub struct Ended {
     pub snapshot: Option<Snapshot>,
     /// True if schedules began its runs.
     pub scheduled: bool,
+    /// What the dashboard showed last, if there was one.
+    pub shown: Option<Status>,
 }
 
 /// The settings cannot be put in force; every line says which key it is about.
@@ -105,7 +112,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
     store.set_clock(clock);
     let control = Arc::new(Control::default());
     let reload = Arc::new(Notify::new());
-    signals::watch(Arc::clone(&control), Arc::clone(&reload))?;
+    signals::watch(Arc::clone(&control), Arc::clone(&reload), options.ui)?;
     let workers_log = LogFile::open(state_dir.join("logs/workers.log"))
         .with_context(|| format!("opening the log in {}", state_dir.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -129,7 +136,7 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
             tokio::spawn(readers::write_reports(feed(), reports.clone())),
         ];
         // Lines for people do not belong among those for machines, unless somebody wants them there.
-        let shown = options.plain || !log.is_for_machines();
+        let shown = !options.ui && (options.plain || !log.is_for_machines());
         let show = shown.then(|| tokio::spawn(readers::show(feed(), options.plain)));
         let (ask, requests) = mpsc::channel(REQUESTS_MAX);
         let doing = watch::channel(DaemonState::Starting).0;
@@ -145,7 +152,8 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
             file: options.file.as_ref().map_or_else(|| loaded.origin.clone(), |file| file.display().to_string()),
             over: over.clone(),
         };
-        let (dials, around) = around::start(opened, &ground, (&config, &state_dir), log, ask)?;
+        let (dials, around, status) = around::start(opened, &ground, (&config, &state_dir), log, ask.clone())?;
+        let dashboard = options.ui.then(|| Dashboard::start(status, ask, Arc::clone(&control))).transpose()?;
         tokio::spawn(announce::announce(doing.subscribe(), control, events, over.clone()));
         let course = watch::channel(config.run.clone()).0;
         let mut daemon =
@@ -153,17 +161,23 @@ pub fn daemon(options: Options, loaded: Loaded, log: LogHandle) -> anyhow::Resul
         let ended = daemon.live().await;
         daemon.let_messages_go().await;
         over.cancel();
-        // A reader that panicked has said so, and one that waits for a part which hangs has nothing more to read.
-        let all = async {
-            for reader in readers.into_iter().chain(show).chain(around) {
-                let _ = reader.await;
-            }
-        };
-        let _ = tokio::time::timeout(READERS_MAX, all).await;
-        ended
+        let shown = dashboard.map(Dashboard::end);
+        read_out(readers.into_iter().chain(show).chain(around)).await;
+        ended.map(|ended| Ended { shown: shown.map(|status| status.borrow().clone()), ..ended })
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
+}
+
+/// Waits until everything was read. A reader that panicked has said so, and one that waits for a part which hangs has nothing
+/// more to read.
+async fn read_out(readers: impl Iterator<Item = JoinHandle<()>>) {
+    let all = async {
+        for reader in readers {
+            let _ = reader.await;
+        }
+    };
+    let _ = tokio::time::timeout(READERS_MAX, all).await;
 }
 
 /// Returns the daemon's clock; a faster one goes on from where an earlier life of the daemon began it.

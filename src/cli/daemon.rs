@@ -7,7 +7,8 @@ use super::events::EventsArgs;
 use super::incidents::IncidentsArgs;
 use super::state::StateArgs;
 use super::status::StatusArgs;
-use super::{control, events, incidents, status};
+use super::top::TopArgs;
+use super::{control, events, incidents, status, top};
 use crate::config::ApiConfig;
 use crate::observe::api::client::{AskError, Client};
 use crate::observe::api::reachable_path;
@@ -17,6 +18,8 @@ use crate::observe::api::reachable_path;
 pub enum DaemonCommand {
     /// Show what the daemon does, and how its run stands
     Status(StatusArgs),
+    /// Watch the daemon live
+    Top(TopArgs),
     /// Show what is wrong
     Incidents(IncidentsArgs),
     /// Follow what happens
@@ -37,6 +40,7 @@ pub enum DaemonCommand {
 pub fn run(command: DaemonCommand) -> anyhow::Result<u8> {
     match command {
         DaemonCommand::Status(args) => status::run(args),
+        DaemonCommand::Top(args) => top::run(args),
         DaemonCommand::Incidents(args) => incidents::run(args),
         DaemonCommand::Events(args) => events::run(args),
         DaemonCommand::Pause(args) => control::pause(args),

@@ -19,6 +19,7 @@ pub mod schedule;
 mod state;
 pub mod status;
 pub mod target;
+pub mod top;
 pub mod trend;
 pub mod verify;
 pub mod worker;
@@ -28,6 +29,7 @@ use crate::config::SecretError;
 use crate::engine::run::StartError;
 use crate::observe::api::BindError;
 use crate::observe::api::client::AskError;
+use crate::observe::dashboard::NoTerminal;
 use crate::store::StoreError;
 
 /// Exit code of a command that did what it should.
@@ -49,7 +51,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             StartError::Unavailable(_) => EXIT_UNAVAILABLE,
         };
     }
-    if error.is::<SecretError>() || error.is::<Refused>() {
+    if error.is::<SecretError>() || error.is::<Refused>() || error.is::<NoTerminal>() {
         return EXIT_CONFIG;
     }
     if error.is::<BindError>() {

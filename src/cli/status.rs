@@ -76,7 +76,7 @@ fn open(socket: &SocketArgs, status: &Status) -> anyhow::Result<Vec<Incident>> {
 }
 
 /// Prints what a daemon that has ended left in the state file.
-fn left_behind(args: &StatusArgs) -> anyhow::Result<u8> {
+pub(super) fn left_behind(args: &StatusArgs) -> anyhow::Result<u8> {
     let dir = args.socket.state.dir()?;
     let Some(state) = State::open(dir.clone())? else {
         eprintln!("no soakd runs, and there is no state in {}; give the --state-dir of a soakd run", dir.display());

@@ -1,5 +1,7 @@
 //! What the daemon does right now, and what it may be told to do: what the local API, systemd and metrics show.
 
+mod board;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::message::OutboxState;
 use super::record::Phase;
 use super::verdict::Verdict;
+pub use board::{Board, CheckLine, ErrorLine, WorkerRow, WorkerState};
 
 /// What somebody wants of the running daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,4 +138,7 @@ pub struct Status {
     pub health: Health,
     /// What the last reload of the configuration said.
     pub reload: Option<String>,
+    /// Workers, checks and errors of the run.
+    #[serde(default)]
+    pub board: Board,
 }

@@ -1,4 +1,5 @@
-//! The workers' and the target's log lines, in one file of bounded size with one predecessor.
+//! Log lines in one file of bounded size with one predecessor: the workers' and the target's, and the daemon's own while the
+//! terminal shows a dashboard.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -45,6 +46,19 @@ impl LogFile {
     }
 }
 
+/// Takes whole lines, each with its end.
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.line(&String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(bytes)))?;
+        self.out.flush()?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +76,16 @@ mod tests {
         let size = |p: &std::path::Path| std::fs::metadata(p).unwrap().len();
         assert!(size(&path) <= BYTES_MAX && size(&path.with_extension("log.1")) <= BYTES_MAX);
         assert_eq!(std::fs::read_dir(dir.path().join("logs")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn whole_lines_are_in_the_file_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("logs/daemon.log");
+        let mut log = LogFile::open(path.clone()).unwrap();
+        log.write_all(b"one\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n");
+        log.write_all("two \u{e4}\n".as_bytes()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo \u{e4}\n");
     }
 }

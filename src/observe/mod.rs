@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod chart;
+pub mod dashboard;
 mod figures;
 pub mod letter;
 pub mod log;

@@ -1,6 +1,8 @@
 //! What the daemon does right now, worked out from its events: what the local API, systemd and people are shown. It only
 //! folds events; it asks neither the clock nor the state file.
 
+mod board;
+
 use std::collections::BTreeSet;
 
 use tokio::sync::{broadcast, watch};
@@ -12,11 +14,14 @@ use crate::model::incident::ChangeKind;
 use crate::model::record::{CycleRecord, Phase, RunRecord, Snapshot};
 use crate::model::status::{DaemonState, RunStatus, Status};
 use crate::model::verdict::Verdict;
+use board::BoardBook;
 
 /// Time over which the rate of rows is smoothed.
 const RATE_OVER_S: f64 = 10.0;
 /// Shortest time that says something about a rate.
 const RATE_EVERY_MS: i64 = 250;
+/// Time between two looks at the board while steps come and go.
+const BOARD_EVERY_MS: i64 = 1000;
 /// Longest text that is kept of a reload.
 const TEXT_CHARS_MAX: usize = 2000;
 
@@ -27,6 +32,9 @@ pub struct StatusBook {
     /// Incidents that are open.
     open: BTreeSet<u64>,
     rate: Rate,
+    board: BoardBook,
+    /// When the board was last written down.
+    board_ms: i64,
 }
 
 impl StatusBook {
@@ -40,7 +48,8 @@ impl StatusBook {
             config: config.to_owned(),
             ..Status::default()
         };
-        Self { status, open: BTreeSet::new(), rate: Rate::default() }
+        let (rate, board) = (Rate::default(), BoardBook::default());
+        Self { status, open: BTreeSet::new(), rate, board, board_ms: now_ms }
     }
 
     /// Takes over what the state file knows from before: the run that will go on, and the open incidents.
@@ -51,6 +60,8 @@ impl StatusBook {
             let mut run = begun(&snapshot.run);
             figures(&mut run, snapshot);
             self.status.run = Some(run);
+            self.board.recall(&snapshot.run, &snapshot.cycles, &snapshot.findings);
+            self.show_board();
         }
     }
 
@@ -62,6 +73,28 @@ impl StatusBook {
     /// Takes in one event; returns true if it changed what is shown.
     pub fn take(&mut self, event: &RunEvent, now_ms: i64) -> bool {
         self.status.now_ms = now_ms;
+        let changed = self.fold(event, now_ms);
+        let due = !(0..BOARD_EVERY_MS).contains(&now_ms.saturating_sub(self.board_ms));
+        let shown = match event {
+            // There are many of these, and latencies are not added up for nothing.
+            RunEvent::Steps(_) | RunEvent::Progress { .. } | RunEvent::Health(_) => due,
+            RunEvent::Started { .. } | RunEvent::Phase { .. } | RunEvent::Cycle(_) | RunEvent::Ended { .. } => changed,
+            RunEvent::State(..) => changed,
+            _ => false,
+        };
+        if shown {
+            self.show_board();
+        }
+        changed || shown
+    }
+
+    fn show_board(&mut self) {
+        let doing = (self.status.state, self.status.run.as_ref().map(|run| run.phase));
+        self.board_ms = self.status.now_ms;
+        self.board.show(&mut self.status.board, doing, self.status.now_ms);
+    }
+
+    fn fold(&mut self, event: &RunEvent, now_ms: i64) -> bool {
         match event {
             RunEvent::Started { record, resumed_at, .. } => self.started(record, *resumed_at),
             RunEvent::Phase { cycle, phase, steps } => self.phase(*cycle, *phase, *steps),
@@ -83,6 +116,7 @@ impl StatusBook {
                 *run.cycles_by_verdict.entry(cycle.verdict).or_default() += 1;
                 noted(run, cycle);
                 run.verdict = run.cycles_by_verdict.keys().max().copied();
+                self.board.cycle(cycle);
             }
             RunEvent::Checkpoint { snapshot, .. } => {
                 let Some(run) = self.status.run.as_mut().filter(|run| run.run == snapshot.run.run) else {
@@ -90,7 +124,7 @@ impl StatusBook {
                 };
                 figures(run, snapshot);
             }
-            RunEvent::Ended { verdict, .. } => self.ended(*verdict),
+            RunEvent::Ended { verdict, because } => self.ended(*verdict, because),
             RunEvent::State(state, because) => {
                 self.status.state = *state;
                 self.status.paused_because.clone_from(because);
@@ -98,13 +132,22 @@ impl StatusBook {
             RunEvent::Schedules(schedules) => self.status.schedules.clone_from(schedules),
             RunEvent::Health(health) => self.status.health = (**health).clone(),
             RunEvent::Reloaded(said) => self.status.reload = Some(said.chars().take(TEXT_CHARS_MAX).collect()),
-            RunEvent::Steps(_) | RunEvent::Finding(_) | RunEvent::Log(_) => return false,
+            RunEvent::Steps(reports) => {
+                self.board.steps(reports, now_ms);
+                return false;
+            }
+            RunEvent::Finding(finding) => {
+                self.board.finding(finding);
+                return false;
+            }
+            RunEvent::Log(_) => return false,
         }
         true
     }
 
     fn started(&mut self, record: &RunRecord, resumed_at: Option<(u64, Phase)>) {
         let known = self.status.run.take().filter(|run| run.run == record.run);
+        self.board.started(record, known.is_some());
         let mut run = begun(record);
         if let Some(known) = known {
             run.cycles_by_verdict = known.cycles_by_verdict;
@@ -126,6 +169,7 @@ impl StatusBook {
         if run.cycle != cycle {
             (run.steps_done, run.errors) = (0, 0);
             self.rate = Rate::default();
+            self.board.load_begins();
         }
         (run.cycle, run.phase) = (cycle, phase);
         run.steps_planned = steps.unwrap_or(run.steps_planned);
@@ -135,7 +179,8 @@ impl StatusBook {
         }
     }
 
-    fn ended(&mut self, verdict: Verdict) {
+    fn ended(&mut self, verdict: Verdict, because: &str) {
+        self.board.ended(because);
         if let Some(run) = &mut self.status.run {
             (run.phase, run.verdict, run.rows_per_s) = (Phase::Done, Some(verdict), 0.0);
         }

@@ -17,6 +17,7 @@ use super::answer::{Answer, PIPE_BYTES, Problem};
 use super::routes::{Api, STREAMS_MAX};
 use super::told::told;
 use crate::engine::event::RunEvent;
+use crate::model::status::{Board, Status};
 
 /// Time between two signs of life.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
@@ -59,7 +60,9 @@ struct Stream {
 impl Stream {
     async fn follow(&mut self, mut events: broadcast::Receiver<RunEvent>) -> std::io::Result<()> {
         self.pipe.write_all(format!("retry: {RETRY_MS}\n\n").as_bytes()).await?;
-        let status = self.api.status().ok().and_then(|status| serde_json::to_value(status).ok());
+        // The events that follow tell of workers, checks and errors; all of them would be too large for one event.
+        let brief = |status| Status { board: Board::default(), ..status };
+        let status = self.api.status().ok().and_then(|status| serde_json::to_value(brief(status)).ok());
         self.event("status", status.unwrap_or(Value::Null)).await?;
         let mut alive = tokio::time::interval(ALIVE_EVERY);
         alive.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -8,7 +8,7 @@ mod out;
 mod redact;
 mod repeats;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 
@@ -16,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use super::log_file::LogFile;
 use crate::config::run::{LogConfig, LogFormat};
 use out::{Form, Out};
 pub use redact::{never_show, redacted};
@@ -35,7 +36,17 @@ pub struct LevelError(String);
 
 /// Starts the log of this process. If there is one already, it stays.
 pub fn init(config: &LogConfig) -> LogHandle {
-    let out = Arc::new(Out::new(form(config.format), Box::new(std::io::stderr()), config.repeats.get()));
+    begin(config, form(config.format), Box::new(std::io::stderr()))
+}
+
+/// Starts the log of this process in a file, because the terminal shows something else.
+pub fn init_in(config: &LogConfig, file: LogFile) -> LogHandle {
+    let form = if config.format == LogFormat::Json { Form::Json } else { Form::Text { colours: false } };
+    begin(config, form, Box::new(file))
+}
+
+fn begin(config: &LogConfig, form: Form, writer: Box<dyn Write + Send>) -> LogHandle {
+    let out = Arc::new(Out::new(form, writer, config.repeats.get()));
     let (filter, handle) = reload::Layer::new(EnvFilter::new(directives(&config.level)));
     let subscriber = tracing_subscriber::registry().with(filter).with(out::Lines(Arc::clone(&out)));
     // Fails only if somebody else has set up logging, as a test may.

@@ -1,5 +1,7 @@
 use super::*;
 use crate::model::incident::{Incident, IncidentState, Severity};
+use crate::model::status::WorkerState;
+use crate::model::step::{Action, Step, StepOutcome, StepReport};
 use crate::observe::report::sample;
 
 pub(crate) fn incident(id: u64) -> Incident {
@@ -122,4 +124,58 @@ fn a_flood_of_findings_changes_nothing_that_is_shown() {
     let because = vec!["low disk".to_owned()];
     assert!(book.take(&RunEvent::State(DaemonState::Paused, because.clone()), 1));
     assert_eq!((book.status().state, &book.status().paused_because), (DaemonState::Paused, &because));
+}
+
+/// Returns a step of a database that took a millisecond.
+fn step(no: u32) -> StepReport {
+    StepReport {
+        db: 2,
+        cycle: 1,
+        step: Step { no, iter: 1, action: Action::Send, crud_ops: 1 },
+        outcome: StepOutcome::Acknowledged,
+        rows: 1,
+        moved: 1,
+        bytes: 1,
+        attempts: 1,
+        started_ms: 0,
+        late_us: 0,
+        elapsed_us: 1000,
+        seq: None,
+        findings: Vec::new(),
+        figures: None,
+    }
+}
+
+#[test]
+fn the_board_is_written_down_now_and_then_and_whenever_something_else_changes() {
+    let (mut book, snapshot) = started();
+    book.take(&RunEvent::Phase { cycle: 1, phase: Phase::Load, steps: Some(40) }, 20);
+    let steps = |numbers: std::ops::Range<u32>| RunEvent::Steps(std::sync::Arc::new(numbers.map(step).collect()));
+    assert!(!book.take(&steps(1..3), 30), "not with every step");
+    assert!(book.status().board.workers.is_empty());
+    assert!(book.take(&steps(3..4), 30 + BOARD_EVERY_MS));
+    let row = |book: &StatusBook| book.status().board.workers[0].clone();
+    assert_eq!((row(&book).name.as_str(), row(&book).ops, row(&book).p99_us), ("DB2", 3, 1000));
+    assert_eq!((row(&book).state, &book.status().board.target), (WorkerState::Running, &snapshot.run.scale.target));
+    assert!(!book.take(&steps(4..5), 40 + BOARD_EVERY_MS));
+    assert!(!book.take(&RunEvent::Finding(Box::new(sample::a_finding(7, 1))), 41 + BOARD_EVERY_MS));
+    book.take(&RunEvent::Cycle(Box::new(snapshot.cycles[1].clone())), 50 + BOARD_EVERY_MS);
+    let board = book.status().board.clone();
+    assert_eq!((row(&book).ops, board.checks_of), (4, snapshot.cycles[1].cycle));
+    assert_eq!(board.checks.len(), snapshot.cycles[1].checks.len());
+    assert_eq!(
+        (board.errors[0].text.as_str(), board.errors[0].expected),
+        ("DB1: service unavailable (request 1181)", true)
+    );
+    book.take(&RunEvent::Ended { verdict: Verdict::Fail, because: "cycles done".to_owned() }, 9000);
+    assert_eq!((row(&book).state, row(&book).ops_per_s), (WorkerState::Done, 0.0));
+    assert_eq!(book.status().board.ended.as_deref(), Some("cycles done"));
+    let mut resumed = StatusBook::new("", 0);
+    resumed.recall(Some(&snapshot), []);
+    assert_eq!(resumed.status().board.checks_of, snapshot.cycles.last().unwrap().cycle);
+    let mut other = snapshot.run.clone();
+    other.run = "another".to_owned();
+    book.take(&RunEvent::Started { record: Box::new(other), resumed_at: None, steps_recovered: 0 }, 9500);
+    let board = &book.status().board;
+    assert!(board.workers.is_empty() && board.checks.is_empty() && board.errors.is_empty() && board.ended.is_none());
 }

@@ -70,6 +70,26 @@ fn what_reports_and_the_api_share_is_described_once_in_two_places() {
 }
 
 #[test]
+fn a_full_board_is_as_described_and_an_odd_one_is_not() {
+    use crate::model::status::{Board, CheckLine, ErrorLine, WorkerRow};
+    use crate::model::verdict::Verdict;
+    let text = String::new;
+    let check = |verdict| CheckLine { check: text(), verdict, summary: text() };
+    let board = Board {
+        workers: vec![WorkerRow { name: "reader".to_owned(), ..WorkerRow::default() }],
+        checks: vec![check(None), check(Some(Verdict::Fail))],
+        errors: vec![ErrorLine { at_ms: -1, expected: true, text: text(), count: 1 }],
+        faults: vec![text()],
+        ended: Some(text()),
+        ..Board::default()
+    };
+    let mut value = serde_json::to_value(&board).unwrap();
+    assert_eq!(faults("board", &value), [""; 0]);
+    value["workers"][0]["state"] = "asleep".into();
+    assert!(!faults("board", &value).is_empty());
+}
+
+#[test]
 fn an_incident_is_as_described_and_an_odd_one_is_not() {
     use crate::model::incident::{Change, ChangeKind};
     let mut whole = incident(3);
