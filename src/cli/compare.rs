@@ -1,5 +1,7 @@
 //! `soakd compare`: one run against another, or several against the first, a verdict for every metric.
 
+mod direct;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,18 +17,20 @@ use crate::model::record::Snapshot;
 use crate::model::verdict::Verdict;
 use crate::observe::report::{self, Compared, ComparisonFormat, Comparisons};
 
+pub use direct::OnArgs;
+
 /// Exit code when it cannot be told.
 const EXIT_UNKNOWN: u8 = 2;
 /// Runs that are compared with the first one at most.
 const RUNS_MAX: usize = 20;
 
-/// Compare runs: is the later one better, the same or worse, metric by metric
+/// Compare runs: is the later one better, the same or worse, metric by metric; or one workload on several databases
 ///
 /// The exit code is 0 if no run is worse, 1 if one is, and 2 if it cannot be told.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct CompareArgs {
     /// The runs, the earlier one first: the beginning of an id, `baseline`, or DIR:ID for a run of another state directory
-    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    #[arg(value_name = "RUN", required_unless_present = "workload", conflicts_with = "workload", num_args = 2..)]
     pub runs: Vec<String>,
     /// What the comparison looks like
     #[arg(long, value_enum, default_value_t)]
@@ -39,6 +43,8 @@ pub struct CompareArgs {
     pub anyway: bool,
     #[command(flatten)]
     pub state: StateArgs,
+    #[command(flatten)]
+    pub on: OnArgs,
 }
 
 /// A run that was found, with what was measured of it.
@@ -59,6 +65,10 @@ struct NotFound(String);
 
 /// Prints the comparison; the exit code says what it came to.
 pub fn run(args: CompareArgs) -> anyhow::Result<u8> {
+    if let Some(workload) = args.on.workload {
+        let verdict = direct::run(&args.on, workload, args.format)?;
+        return Ok(verdict.map_or(EXIT_CONFIG, Verdict::exit_code));
+    }
     if args.margin.is_some_and(|percent| !(0.1..=100.0).contains(&percent)) {
         eprintln!("--margin must be from 0.1 to 100 percent");
         return Ok(EXIT_CONFIG);

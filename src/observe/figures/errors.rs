@@ -40,7 +40,9 @@ fn figure(given: &Material, around: &Around) -> Option<Figure> {
     }
     let series: Vec<Series> = kinds
         .iter()
-        .map(|(name, (_, groups))| Series::new(name.clone(), Look::Stacked, slots(groups.iter().copied(), (from, until), width)))
+        .map(|(name, (_, groups))| {
+            Series::new(name.clone(), Look::Stacked, slots(groups.iter().copied(), (from, until), width))
+        })
         .collect();
     let said = kinds.iter().map(|(name, (count, _))| {
         let of = if name.contains("other kind") { "of " } else { "" };

@@ -86,6 +86,13 @@ fn service(kind: Kind) -> &'static [&'static str] {
             "See which process holds the database: `fuser` on the file in the state directory names it.",
             "Raise `timeouts.busy` if the machine is merely slow; a lock that lasts longer than a sync is a fault.",
         ],
+        Kind::Deadlock | Kind::Serialization => &[
+            "Transactions met in an order that the database could not resolve: list the kind in `expected` if that is in order.",
+            "See the server's log at the time below: it names both transactions and their statements.",
+        ],
+        Kind::Conflict | Kind::InsufficientFunds | Kind::MissingAccount => &[
+            "The workload meets these when its workers get in each other's way: list the kind in `expected` if that is in order.",
+        ],
         Kind::RateLimited => {
             &["The service slows soakd down: fewer databases, a longer `run.pause`, or a higher limit at the service."]
         }

@@ -9,7 +9,7 @@ use super::subject::so_far;
 use super::words::{ago, length, line, moment};
 use crate::model::ids::DbNo;
 use crate::model::incident::Incident;
-use crate::model::record::{LogTail, Outage, Snapshot};
+use crate::model::record::{LogTail, Outage, ScaleRecord, Snapshot};
 use crate::model::verdict::Verdict;
 use crate::observe::report::headline;
 use crate::observe::report::words::{between, count, number, ranges};
@@ -40,15 +40,7 @@ pub(super) fn running(page: &mut Page, letter: &Letter, incident: Option<&Incide
         Some(verdict) => format!("ended: {verdict} ({})", run.ended_because.as_deref().unwrap_or("no reason is known")),
         None => format!("in {} of cycle {}, {} so far", run.phase.word(), number(run.cycle), so_far(snapshot)),
     };
-    let rls = if scale.rls { "on" } else { "off" };
-    let size = format!(
-        "{}: {} rows × {} iterations, {}, {}",
-        scale.scale,
-        number(scale.rows.into()),
-        number(scale.iterations.into()),
-        count(scale.databases.into(), "database"),
-        count(scale.users.into(), "user"),
-    );
+    let (size, mode, target) = scaled(scale);
     let mut facts = vec![
         ("Run", format!("{} ({})", run.name, run.run)),
         ("Schedule", run.schedule.clone().unwrap_or_else(|| "none, started by hand or continuous".to_owned())),
@@ -56,8 +48,8 @@ pub(super) fn running(page: &mut Page, letter: &Letter, incident: Option<&Incide
         ("State", state),
         ("Seed", run.seed.to_string()),
         ("Scale", size),
-        ("Mode", format!("{}, row-level security {rls}", scale.mode)),
-        ("Target", format!("{}, {} provider", scale.target, scale.provider)),
+        ("Mode", mode),
+        ("Target", target),
         ("Versions", versions(snapshot)),
         ("Criteria", criteria(snapshot)),
         ("Machine", letter.host.clone()),
@@ -67,6 +59,21 @@ pub(super) fn running(page: &mut Page, letter: &Letter, incident: Option<&Incide
         facts.push(("Receipt", line(&snapshot.receipt, 64)));
     }
     page.facts(facts);
+}
+
+/// Returns size, mode and target of a run.
+fn scaled(scale: &ScaleRecord) -> (String, String, String) {
+    let (rows, iterations) = (number(scale.rows.into()), number(scale.iterations.into()));
+    if scale.is_direct() {
+        let workers = count(scale.users.into(), "worker");
+        let size = format!("{}: {rows} rows at the start, {iterations} s, {workers}", scale.scale);
+        return (size, scale.mode.clone(), scale.provider.clone());
+    }
+    let (databases, users) = (count(scale.databases.into(), "database"), count(scale.users.into(), "user"));
+    let size = format!("{}: {rows} rows × {iterations} iterations, {databases}, {users}", scale.scale);
+    let rls = if scale.rls { "on" } else { "off" };
+    let mode = format!("{}, row-level security {rls}", scale.mode);
+    (size, mode, format!("{}, {} provider", scale.target, scale.provider))
 }
 
 /// Returns how many criteria came to what, and what the first that failed says.

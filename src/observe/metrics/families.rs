@@ -234,5 +234,6 @@ fn action(action: Action) -> &'static str {
         Action::Send => "send",
         Action::Receive => "receive",
         Action::Wait { .. } => "wait",
+        Action::Lane(lane) => lane.word(),
     }
 }

@@ -29,6 +29,7 @@ fn report(action: Action, rows: u64, elapsed_us: u64) -> StepReport {
         elapsed_us,
         seq: None,
         findings: Vec::new(),
+        figures: None,
     }
 }
 

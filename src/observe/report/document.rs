@@ -62,6 +62,10 @@ impl Document {
         self.blocks.push(Block::Table(Table { columns: titles.iter().map(column).collect(), rows }));
     }
 
+    pub(super) fn verbatim(&mut self, lines: Vec<String>) {
+        self.blocks.push(Block::Verbatim(lines));
+    }
+
     pub(super) fn item(&mut self, mark: &str, text: impl Into<String>, details: Vec<String>) {
         self.blocks.push(Block::Item { mark: mark.to_owned(), text: text.into(), details });
     }

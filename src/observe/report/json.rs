@@ -35,6 +35,13 @@ pub(super) fn pretty(value: &Value) -> String {
     out
 }
 
+/// Renders one workload on several databases as one JSON object.
+pub(super) fn side_by_side(all: &super::SideBySide) -> String {
+    let mut value = json!(all);
+    value["verdict"] = json!(all.verdict());
+    pretty(&value)
+}
+
 /// Renders a comparison of runs as one JSON object.
 pub(super) fn comparisons(all: &Comparisons) -> String {
     let run = |one: &Compared| json!({ "run": one.run, "cycles_done": one.cycles_done, "notes": one.notes });

@@ -23,7 +23,7 @@ pub(super) fn latency(doc: &mut Document, snapshot: &Snapshot) {
 }
 
 /// Returns a length of time with three digits that mean something: `0.85ms`, `22.4ms`, `1.24s`, `4m 05s`.
-fn span(us: u64) -> String {
+pub(super) fn span(us: u64) -> String {
     let ms = us as f64 / 1e3;
     match us {
         0..10_000 => format!("{ms:.2}ms"),

@@ -1,6 +1,7 @@
 //! Reports of a run: the same document for the terminal, for Markdown and as JSON. Everything here but [`write_files`] is a
 //! pure function of a snapshot; nothing asks the clock, the state file or the terminal.
 
+mod backends;
 pub mod comparison;
 mod criteria;
 mod document;
@@ -11,6 +12,7 @@ mod findings;
 mod headline;
 pub(crate) mod html;
 mod json;
+mod lanes;
 mod latency;
 mod markdown;
 mod over_time;
@@ -23,6 +25,7 @@ pub(crate) mod tests;
 mod text;
 pub(crate) mod words;
 
+pub use backends::{Column, LaneColumn, SideBySide};
 pub use comparison::{Compared, Comparisons};
 pub use files::{read_page, read_run, read_runs, runs_json, snapshot_of, write_files, write_page};
 pub use headline::{Headline, headline};
@@ -105,6 +108,16 @@ pub fn compared(all: &Comparisons, format: ComparisonFormat) -> String {
     }
 }
 
+/// Renders one workload on several databases.
+pub fn side_by_side(all: &SideBySide, format: ComparisonFormat) -> String {
+    match format {
+        ComparisonFormat::Text => text::render(&backends::document(all)),
+        ComparisonFormat::Markdown => markdown::render(&backends::document(all)),
+        ComparisonFormat::Json => json::side_by_side(all),
+        ComparisonFormat::Html => html::paper(backends::document(all)),
+    }
+}
+
 /// Lays out all sections in the order in which people ask: what came out, of what, why, and how to get there again.
 fn document(snapshot: &Snapshot) -> document::Document {
     let mut doc = document::Document::default();
@@ -112,6 +125,7 @@ fn document(snapshot: &Snapshot) -> document::Document {
     overview::run(&mut doc, snapshot);
     criteria::criteria(&mut doc, snapshot);
     overview::databases(&mut doc, snapshot);
+    lanes::lanes(&mut doc, snapshot);
     overview::cycles(&mut doc, snapshot);
     latency::latency(&mut doc, snapshot);
     evidence::checks(&mut doc, snapshot);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::document::{Block, Document};
 use super::headline::headline;
+use super::lanes;
 use super::text;
 use super::words::{between, count, duration, moment, number, word, yes};
 use crate::model::record::{CycleRecord, DbSummary, RunRecord, Snapshot};
@@ -24,7 +25,7 @@ pub(super) fn title(doc: &mut Document, snapshot: &Snapshot) {
 
 /// Adds the table of the run.
 pub(super) fn run(doc: &mut Document, snapshot: &Snapshot) {
-    let (run, scale, totals) = (&snapshot.run, &snapshot.run.scale, &snapshot.totals);
+    let (run, scale) = (&snapshot.run, &snapshot.run.scale);
     let until = run.ended_ms.unwrap_or(snapshot.made_ms);
     let wall = between(run.started_ms, until);
     let mut cycles = number(snapshot.cycles_done);
@@ -39,10 +40,36 @@ pub(super) fn run(doc: &mut Document, snapshot: &Snapshot) {
         (None, _) => format!("not yet; as of {}", moment(snapshot.made_ms)),
     };
     doc.heading("Run");
-    let mut facts = vec![
-        ("Result", headline(snapshot).word),
-        ("Target", format!("{}, {} provider", scale.target, scale.provider)),
-        ("Seed", run.seed.to_string()),
+    let workload = if scale.is_direct() { lanes::facts(snapshot, cycles) } else { synced(snapshot, cycles) };
+    let mut facts =
+        vec![("Result", headline(snapshot).word), ("Target", target(snapshot)), ("Seed", run.seed.to_string())];
+    facts.extend(workload);
+    facts.extend([
+        ("Steps", steps(snapshot)),
+        ("Started", moment(run.started_ms)),
+        ("Ended", ended),
+        ("Observed", format!("{} of {} wall time", duration(run.observed_ms.min(wall)), duration(wall))),
+        ("Not observed", not_observed(wall.saturating_sub(run.observed_ms))),
+        ("Errors", errors(snapshot)),
+        ("Error types", error_types(snapshot)),
+    ]);
+    if !snapshot.receipt.is_empty() {
+        facts.push(("Receipt", snapshot.receipt.clone()));
+    }
+    doc.facts(facts);
+}
+
+/// Returns what is driven, and through what.
+fn target(snapshot: &Snapshot) -> String {
+    let scale = &snapshot.run.scale;
+    // A database that is driven directly has nothing between.
+    if scale.is_direct() { scale.provider.clone() } else { format!("{}, {} provider", scale.target, scale.provider) }
+}
+
+/// Returns the facts of the sync workload, as people know them from the hand-made test.
+fn synced(snapshot: &Snapshot, cycles: String) -> Vec<(&'static str, String)> {
+    let (scale, totals) = (&snapshot.run.scale, &snapshot.totals);
+    vec![
         ("Scale", scale.scale.clone()),
         ("Mode", scale.mode.clone()),
         ("Databases", number(scale.databases.into())),
@@ -55,18 +82,7 @@ pub(super) fn run(doc: &mut Document, snapshot: &Snapshot) {
         ("Sync operations", number(totals.sync_ops)),
         ("Rows written", rows_written(snapshot)),
         ("Changes", format!("{} sent, {} received", number(totals.changes_sent), number(totals.changes_received))),
-        ("Steps", steps(snapshot)),
-        ("Started", moment(run.started_ms)),
-        ("Ended", ended),
-        ("Observed", format!("{} of {} wall time", duration(run.observed_ms.min(wall)), duration(wall))),
-        ("Not observed", not_observed(wall.saturating_sub(run.observed_ms))),
-        ("Errors", errors(snapshot)),
-        ("Error types", error_types(snapshot)),
-    ];
-    if !snapshot.receipt.is_empty() {
-        facts.push(("Receipt", snapshot.receipt.clone()));
-    }
-    doc.facts(facts);
+    ]
 }
 
 fn not_observed(ms: u64) -> String {
@@ -138,7 +154,7 @@ pub fn runs_text(runs: &[RunRecord], made_ms: i64) -> String {
 
 /// Adds a line for every database.
 pub(super) fn databases(doc: &mut Document, snapshot: &Snapshot) {
-    if snapshot.databases.is_empty() {
+    if snapshot.databases.is_empty() || !snapshot.lanes.is_empty() {
         return;
     }
     doc.heading("Databases");

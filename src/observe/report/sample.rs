@@ -108,6 +108,8 @@ pub(crate) fn passing() -> Snapshot {
         slowest_us: slowest_us.clone(),
     };
     Snapshot {
+        lanes: Default::default(),
+        lines: Vec::new(),
         format: FORMAT,
         made_ms: START + 290_000,
         run: run(),

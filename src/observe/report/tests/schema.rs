@@ -23,6 +23,9 @@ fn json_reports_follow_the_schema() {
     running.run.verdict = None;
     running.run.ended_ms = None;
     running.outages[0].until_ms = None;
+    let figures = crate::model::lane::LaneFigures { acknowledged: 7, ms: 1000, ..Default::default() };
+    running.lanes = [(crate::model::lane::Lane::Reader, figures)].into();
+    running.lines = vec!["Total reads: 7".into()];
     for snapshot in [passing(), failing(), inconclusive(), running] {
         let value = serde_json::from_str(&render(&snapshot, Format::Json)).unwrap();
         assert_eq!(faults(&value), Vec::<String>::new());
