@@ -21,6 +21,8 @@ bench: tools ## Measure speed and memory, and print figures against the limits
 	cargo build --release --locked
 	bash tests/bench.sh
 	cargo test --release --locked --test weeks -- --ignored --nocapture
+	bash tests/bench_direct.sh
+	cargo test --release --locked --test bench_direct -- --ignored --nocapture
 
 trials: tools ## Try often what soakd claims: planted faults are found, healthy soaks pass, builds compare as they should
 	cargo build --release --locked
