@@ -31,12 +31,12 @@ fn the_bank_passes_on_sqlite_with_both_engines() {
         [("threads", "sqlite", "3"), ("async", "sqlite-rollback", "3"), ("async", "sqlite", "10")]
     {
         let bank =
-            Direct::new("bank --seconds 2").with(&["--engine", engine, "--backend", backend, "--workers", workers]);
+            Direct::new("bank --seconds 3").with(&["--engine", engine, "--backend", backend, "--workers", workers]);
         let ended = bank.run();
         passed(&ended, &ROLES);
         assert_eq!(ended.check("bank.money")["verdict"], "pass", "{}", ended.out);
         let steps = ended.report["totals"]["steps"].as_u64();
-        assert_eq!(steps, Some(10), "a step for every role and second:\n{}", ended.out);
+        assert_eq!(steps, Some(15), "a step for every role and second:\n{}", ended.out);
     }
 }
 

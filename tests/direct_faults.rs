@@ -30,7 +30,7 @@ fn a_server_that_is_killed_and_started_again_leaves_no_doubt() {
             &cluster.url("postgres"),
         ]);
         let child = bank.start();
-        bank.await_operations("transferrer", 200);
+        bank.await_operations("checker", 200);
         cluster.kill();
         cluster.restart();
         let ended = bank.end(child);
@@ -47,7 +47,7 @@ fn a_daemon_that_is_killed_goes_on_where_it_was() {
     {
         let bank = Direct::new("bank --seconds 4").with(&words);
         let mut child = bank.start();
-        bank.await_operations("transferrer", 100);
+        bank.await_operations("checker", 100);
         child.kill().unwrap();
         child.wait().unwrap();
         let ended = bank.run();
@@ -71,7 +71,7 @@ fn no_operation_outlives_its_limit_when_a_server_stops_answering() {
         .to_vec();
     bank.env = vec![("URL".into(), cluster.url("postgres"))];
     let child = bank.start();
-    bank.await_operations("transferrer", 100);
+    bank.await_operations("checker", 100);
     let still = cluster.hold_still();
     bank.await_outage();
     drop(still);

@@ -150,8 +150,8 @@ fn names(workload: &str) -> String {
 fn plant(workload: &str, name: &str) -> Option<Plant> {
     let part = |part: &str| part.to_owned();
     Some(match (workload, name) {
-        ("bank", "lost-update") => Plant::Undo { part: part("balance = balance + "), nth: 10, times: 1 },
-        ("bank", "double-credit") => Plant::Twice { part: part("balance = balance + "), nth: 10, times: 1 },
+        ("bank", "lost-update") => Plant::Undo { part: part("balance = balance + "), nth: 4, times: 1 },
+        ("bank", "double-credit") => Plant::Twice { part: part("balance = balance + "), nth: 4, times: 1 },
         // All roles begin with a page; some of these are a reader's, and only readers look at whole pages.
         ("bank", "phantom-read") => Plant::Extra { part: part("LIMIT $1 OFFSET $2"), nth: 40, times: 60 },
         ("bank", "lost-batch-half") => Plant::Undo { part: part("INSERT INTO accounts"), nth: 211, times: 10 },

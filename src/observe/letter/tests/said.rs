@@ -173,6 +173,11 @@ fn every_kind_of_finding_has_next_steps() {
         for kind in [
             Locked,
             Busy,
+            Deadlock,
+            Serialization,
+            Conflict,
+            InsufficientFunds,
+            MissingAccount,
             Http4xx,
             Http5xx,
             Auth,
