@@ -25,9 +25,10 @@ pub struct Shift {
     pub tally: Arc<Tally>,
     /// Set when everybody is to stop after the operation in work.
     pub stop: Arc<AtomicBool>,
-    /// Set at the first error that nobody expects, if that is to end the load.
+    /// True if the first error that nobody expects is to end the load.
     pub fail_fast: bool,
-    pub failed: Arc<AtomicBool>,
+    /// Set when it has, or when the load ends early for any other reason.
+    pub over: AtomicBool,
     pub ends: Option<Instant>,
     /// Operations done, for whoever shows that something happens.
     pub operations: Arc<AtomicU64>,
@@ -36,7 +37,7 @@ pub struct Shift {
 impl Shift {
     fn is_over(&self, now: Instant) -> bool {
         self.stop.load(Ordering::Relaxed)
-            || self.failed.load(Ordering::Relaxed)
+            || self.over.load(Ordering::Relaxed)
             || self.ends.is_some_and(|ends| now >= ends)
     }
 }
@@ -58,16 +59,15 @@ impl Pace {
     }
 }
 
-/// Starts all workers of a block; the receiver hears of every one that has ended, and closes early if one panicked.
+/// Starts all workers of a block; `done` hears of every one that has ended, and its other end closes without that if one panicked.
 pub fn start<C: Course>(
     course: &C,
-    ground: &Ground<C::Ledger>,
-    block: &Block,
+    (ground, block): (&Ground<C::Ledger>, &Block),
     shift: Arc<Shift>,
     engine: Engine,
-) -> std::io::Result<mpsc::Receiver<()>> {
+    done: mpsc::Sender<()>,
+) -> std::io::Result<()> {
     let workers: u32 = block.lanes.iter().map(|plan| plan.workers).sum();
-    let (done, all_done) = mpsc::channel(workers.max(1) as usize);
     let alone = workers <= ground.pool.spec().size;
     for LanePlan { lane, workers, rate } in block.lanes.iter().cloned() {
         let pace = Arc::new(Pace { rate, from: Instant::now(), begun: AtomicU64::new(0) });
@@ -91,7 +91,7 @@ pub fn start<C: Course>(
             }
         }
     }
-    Ok(all_done)
+    Ok(())
 }
 
 /// Does the work on this thread: with a runtime of its own where it can keep a connection to itself, otherwise with the common
@@ -130,7 +130,7 @@ async fn at_work(
         shift.operations.fetch_add(1, Ordering::Relaxed);
         let unexpected = shift.tally.note(who, &turn, from.elapsed());
         if unexpected && shift.fail_fast {
-            shift.failed.store(true, Ordering::Relaxed);
+            shift.over.store(true, Ordering::Relaxed);
         }
         if turn.done {
             return;

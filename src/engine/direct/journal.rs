@@ -209,12 +209,14 @@ impl<L: Ledger> Journal<L> {
         self.lock().state.begun
     }
 
-    /// Writes down that they are, and with them what the ledger was told of them.
+    /// Writes down that they are, and with them what the ledger was told of them: that is neither read again nor counted as
+    /// operations of the load.
     pub fn note_begun(&self) -> Result<(), JournalError> {
         let mut inner = self.lock();
         inner.state.begun = true;
-        let segment = inner.segment;
-        inner.checkpoint(segment)
+        inner.state.partial.clear();
+        let next = inner.segment + 1;
+        inner.checkpoint(next)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<L>> {

@@ -1,6 +1,8 @@
 //! Runs the cycles of one direct workload: opens the journal, lets the workers work second by second, reports every second as a
 //! step, settles and verifies. It knows no daemon: a worker process and a test drive it alike.
 
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 use super::course::{Block, Course, Ground, Verified};
 use super::crash::Crash;
@@ -59,6 +62,14 @@ pub enum Loaded {
     Stopped,
     /// At the first unexpected error, as it was to.
     Failed(Box<Crash>),
+}
+
+/// How the work of a block ended.
+enum Worked {
+    Whole,
+    Stopped,
+    /// At the first unexpected error.
+    Failed,
 }
 
 /// What both kinds of workloads can do for whoever drives them.
@@ -171,7 +182,7 @@ impl<C: Course> Runner<C> {
             tally: Arc::clone(&tally),
             stop: Arc::clone(&self.stop),
             fail_fast: self.spec.fail_fast,
-            failed: Arc::default(),
+            over: AtomicBool::new(false),
             ends: left.map(|left| Instant::now() + left),
             operations: Arc::clone(&self.operations),
         });
@@ -185,35 +196,55 @@ impl<C: Course> Runner<C> {
             since: Instant::now(),
             totals: &mut totals,
         };
-        let worked = self.runtime.block_on(self.seconds(&mut watch, &shift, done));
-        if let Ok(Loaded::Failed(_)) = &worked {
+        let worked = self.runtime.block_on(self.work(&mut watch, &shift, done));
+        if let Ok(Worked::Failed) = &worked {
             tally.decide(true);
-            watch.second(done)?;
+            watch.rest()?;
         }
         self.totals = totals;
         Ok(match worked? {
-            Loaded::Failed(_) => Loaded::Failed(Box::new(self.first_crash(ground, &tally))),
-            Loaded::Done => {
+            Worked::Failed => Loaded::Failed(Box::new(self.first_crash(ground, &tally))),
+            Worked::Whole => {
                 between(true)?;
                 Loaded::Done
             }
-            Loaded::Stopped => Loaded::Stopped,
+            Worked::Stopped => Loaded::Stopped,
         })
     }
 
-    /// Lets the workers work, and closes second after second.
-    async fn seconds(
+    /// Lets the workers work, and waits until the last of them has ended, however the load ended.
+    async fn work(
         &self,
         watch: &mut Watch<'_, C::Ledger>,
         shift: &Arc<Shift>,
         done: u32,
-    ) -> Result<Loaded, RunnerError> {
-        let started = Instant::now();
+    ) -> Result<Worked, RunnerError> {
+        let workers: u32 = watch.block.lanes.iter().map(|plan| plan.workers).sum();
+        let (done_by, mut ended) = mpsc::channel(workers.max(1) as usize);
         let engine = self.spec.pool.engine;
-        let mut ended = driver::start(&*self.course, &watch.ground, watch.block, Arc::clone(shift), engine)
-            .map_err(|cause| RunnerError::Machine { what: "starting the workers", cause })?;
+        let started = driver::start(&*self.course, (&watch.ground, watch.block), Arc::clone(shift), engine, done_by);
+        let worked = match started {
+            Ok(()) => self.seconds(watch, shift, (done, workers), &mut ended).await,
+            Err(cause) => Err(RunnerError::Machine { what: "starting the workers", cause }),
+        };
+        if !matches!(worked, Ok(Worked::Whole)) {
+            // Nobody may go on behind the back of whoever looks at the database next.
+            shift.over.store(true, Ordering::Relaxed);
+            while ended.recv().await.is_some() {}
+        }
+        worked
+    }
+
+    /// Closes second after second.
+    async fn seconds(
+        &self,
+        watch: &mut Watch<'_, C::Ledger>,
+        shift: &Shift,
+        (done, mut working): (u32, u32),
+        ended: &mut mpsc::Receiver<()>,
+    ) -> Result<Worked, RunnerError> {
+        let started = Instant::now();
         let seconds = watch.block.seconds.unwrap_or(1);
-        let mut working: u32 = watch.block.lanes.iter().map(|plan| plan.workers).sum();
         for second in done..seconds {
             let last = second + 1 == seconds;
             let over = started + Duration::from_secs(u64::from(second - done) + 1);
@@ -228,17 +259,11 @@ impl<C: Course> Runner<C> {
                     () = &mut over, if !last => break,
                 }
             }
-            if shift.failed.load(Ordering::Relaxed) {
-                while working > 0 && ended.recv().await.is_some() {
-                    working -= 1;
-                }
-                return Ok(Loaded::Failed(Box::new(self.first_crash(&watch.ground, watch.tally))));
+            if shift.over.load(Ordering::Relaxed) {
+                return Ok(Worked::Failed);
             }
             if shift.stop.load(Ordering::Relaxed) {
-                while working > 0 && ended.recv().await.is_some() {
-                    working -= 1;
-                }
-                return Ok(Loaded::Stopped);
+                return Ok(Worked::Stopped);
             }
             if last {
                 self.heal(watch.tally).await;
@@ -246,7 +271,7 @@ impl<C: Course> Runner<C> {
             watch.tally.decide(last);
             watch.second(second)?;
         }
-        Ok(Loaded::Done)
+        Ok(Worked::Whole)
     }
 
     /// Gives a database that does not answer the rest of its time.

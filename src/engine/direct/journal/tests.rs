@@ -96,6 +96,21 @@ fn the_next_life_knows_what_was_acknowledged_and_what_is_open() {
 }
 
 #[test]
+fn what_the_tables_began_with_is_known_once_and_is_no_operation_of_the_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path(), 1);
+    let made = first.begin(Lane::Reader, 9, 100);
+    first.end(made, End::Acknowledged, &done("made"));
+    first.note_begun().unwrap();
+    let one = first.begin(Lane::Reader, 1, 5);
+    first.end(one, End::Acknowledged, &done("a"));
+    drop(first);
+    let second = open(dir.path(), 1);
+    assert_eq!(second.with(|sums| sums.clone()).sums, BTreeMap::from([(1, 5), (9, 100)]));
+    assert_eq!(second.step(Lane::Reader, |counts| a_step(1, counts)).unwrap().step.crud_ops, 1);
+}
+
+#[test]
 fn another_cycle_begins_with_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path(), 1);

@@ -24,6 +24,12 @@ pub(super) struct Watch<'a, L: Ledger> {
 }
 
 impl<L: Ledger> Watch<'_, L> {
+    /// Closes the second that a load ended in before its time.
+    pub(super) fn rest(&mut self) -> Result<(), RunnerError> {
+        let lanes = self.block.lanes.len().max(1) as u32;
+        self.second(self.ground.journal.steps().0.saturating_sub(self.base) / lanes)
+    }
+
     /// Closes a second: one step for each lane that has none yet.
     pub(super) fn second(&mut self, second: u32) -> Result<(), RunnerError> {
         let lanes = self.block.lanes.len() as u32;
