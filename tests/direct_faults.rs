@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../src/target/cluster.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "every test program uses its part of it")]
 mod cluster;
 #[path = "support/direct.rs"]
 mod direct;

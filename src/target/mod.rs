@@ -2,7 +2,7 @@
 //! database, spoken to directly.
 
 #[cfg(test)]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "test programs outside the crate use the rest of it")]
 pub(crate) mod cluster;
 pub mod embedded;
 pub mod gateway;

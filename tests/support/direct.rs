@@ -23,7 +23,7 @@ pub(crate) struct Ended {
     pub(crate) report: Value,
 }
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "every test program uses its part of it")]
 impl Direct {
     /// Returns a run of these words, such as `bank --seconds 2`.
     pub(crate) fn new(words: &str) -> Self {
@@ -127,7 +127,7 @@ fn newest_report(state: &Path) -> Value {
     text.map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap())
 }
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "every test program uses its part of it")]
 impl Ended {
     pub(crate) fn assert_code(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "{}", self.out);

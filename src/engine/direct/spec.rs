@@ -12,7 +12,6 @@ use super::catalog::{CacheMode, Catalog};
 use super::course::{Block, Course};
 use super::plan;
 use super::runner::{Drive, Runner, RunnerError, RunnerSpec};
-use crate::model::lane::Lane;
 use crate::target::sql::{Backend, Engine, Plant, PoolSpec};
 use crate::workload::bank::BankSpec;
 use crate::workload::catalog::CatalogSpec;
@@ -159,9 +158,4 @@ fn plant(workload: &str, name: &str) -> Option<Plant> {
         ("catalog", "leaked-connection") => Plant::LeakLease { nth: 50 },
         _ => return None,
     })
-}
-
-/// Returns the lanes of a workload, for those who list them.
-pub fn lanes(workload: &str) -> &'static [Lane] {
-    if workload == "bank" { &Lane::BANK } else { &Lane::CATALOG }
 }
