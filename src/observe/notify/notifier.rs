@@ -41,10 +41,13 @@ impl Notifier {
     }
 
     /// Delivers until it is told to stop; an attempt in work may end within a few seconds, and the rest stays in the outbox.
-    pub async fn run(mut self, mut events: broadcast::Receiver<RunEvent>, stop: CancellationToken) {
+    pub async fn run(mut self, events: broadcast::Receiver<RunEvent>, stop: CancellationToken) {
+        // The switch gets the receiver that has seen everything since it was made; a second one begins only now, and what
+        // that one misses is made up for by the first look.
+        let mut wakes = events.resubscribe();
         let (poke, poked) = watch::channel(0_u64);
         let mut lanes: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
-        let pings = tokio::spawn(pinger::run(self.desk.clone(), events.resubscribe(), stop.clone()));
+        let pings = tokio::spawn(pinger::run(self.desk.clone(), events, stop.clone()));
         let mut look = tokio::time::interval(self.desk.poll());
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut engine_lives, mut reloads) = (true, true);
@@ -54,7 +57,7 @@ impl Notifier {
             let wake = tokio::select! {
                 () = stop.cancelled() => false,
                 _ = look.tick() => self.chores(),
-                event = events.recv(), if engine_lives => {
+                event = wakes.recv(), if engine_lives => {
                     engine_lives = !matches!(event, Err(RecvError::Closed));
                     event.map_or(true, |event| may_queue(&event))
                 }
