@@ -42,8 +42,8 @@ use reports::Reports;
 const EVENTS_MAX: usize = 4096;
 /// Wishes that may wait for the daemon.
 const REQUESTS_MAX: usize = 16;
-/// How long readers may take for their last events.
-const READERS_MAX: Duration = Duration::from_secs(1);
+/// How long readers may take for their last events, and the notifier for a delivery in work; who has nothing to do ends at once.
+const READERS_MAX: Duration = Duration::from_secs(8);
 /// How long an idle thread is kept: longer than any run.
 const THREADS_STAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Name of the value that keeps a faster clock over restarts.

@@ -1,11 +1,12 @@
 //! All workers of a run: which process holds which database, and how a dead one is replaced.
 
 mod attend;
+mod halt;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use anyhow::{Context, bail};
 use tokio::sync::{Mutex, RwLock, mpsc, oneshot};
@@ -42,6 +43,8 @@ pub struct Crew {
     /// Held while a worker is replaced, so that it happens once.
     reviving: Vec<Mutex<()>>,
     restarts: AtomicU32,
+    /// True while workers are to load nothing.
+    stopped: AtomicBool,
     /// Workers that stay down until the next cycle, with the reason.
     down: std::sync::Mutex<BTreeMap<usize, String>>,
     /// How a load ended that was to end at its first unexpected error, until somebody takes it.
@@ -100,6 +103,7 @@ impl Crew {
             groups,
             news,
             restarts: AtomicU32::new(0),
+            stopped: AtomicBool::new(false),
             down: std::sync::Mutex::default(),
             crash: std::sync::Mutex::default(),
             provider: std::sync::OnceLock::new(),
@@ -240,27 +244,6 @@ impl Crew {
         waited.await.context("steps could not be written down")
     }
 
-    /// Tells all workers to stop after the step in work.
-    pub async fn stop_loading(&self) {
-        self.tell_all(Command::Stop).await;
-    }
-
-    /// Tells all workers that loading may go on after a stop.
-    pub async fn go_on_loading(&self) {
-        self.tell_all(Command::Go).await;
-    }
-
-    async fn tell_all(&self, command: Command) {
-        let workers: Vec<_> = self.workers.read().await.iter().flatten().cloned().collect();
-        let mut telling = tokio::task::JoinSet::new();
-        for worker in workers {
-            // A dead worker has stopped, and its successor goes on.
-            let command = command.clone();
-            telling.spawn(async move { worker.ask(0, command).await });
-        }
-        telling.join_all().await;
-    }
-
     /// Closes all sessions.
     pub async fn close(&self) {
         let mut closing = tokio::task::JoinSet::new();
@@ -378,7 +361,8 @@ impl Crew {
                 Err(AskError::Gone) => bail!(Died(format!("it ended while database {db} was opened"))),
             }
         }
-        self.workers.write().await[index] = Some(worker);
+        self.workers.write().await[index] = Some(Arc::clone(&worker));
+        self.tell_late(&worker).await;
         Ok(())
     }
 }

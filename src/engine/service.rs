@@ -345,11 +345,16 @@ async fn supervise(supervised: Arc<Supervised>, ledger: Arc<Ledger>, log: mpsc::
         if ledger.record_findings(vec![crash]).is_err() {
             return;
         }
-        while !restart(&supervised, &ledger, &log).await {
+        loop {
+            // Made before the budget is looked at, so that a cycle which begins meanwhile is not missed.
+            let given_back = supervised.budget.notified();
+            if restart(&supervised, &ledger, &log).await {
+                break;
+            }
             // Left down for the rest of this cycle; the next one tries again.
             tokio::select! {
                 () = supervised.stopping.cancelled() => return,
-                () = supervised.budget.notified() => {}
+                () = given_back => {}
             }
         }
     }

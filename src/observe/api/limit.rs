@@ -39,8 +39,9 @@ impl<L: Listener> Listener for Limited<L> {
     type Addr = L::Addr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
         let (io, addr) = self.inner.accept().await;
+        // One more waits here until another ends; a listener to which nobody comes holds no place.
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         // The semaphore is never closed; without a permit the connection is merely not counted.
         (Bounded::new(io, permit.ok(), self.quiet_max), addr)
     }

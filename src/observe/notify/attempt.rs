@@ -63,7 +63,7 @@ impl Lane {
     pub(super) async fn run(mut self, mut poke: watch::Receiver<u64>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             poke.mark_unchanged();
-            let Some(channel) = self.desk.channels.borrow().named(&self.name) else { return };
+            let Some(channel) = self.desk.channels.borrow().named(&self.name) else { break };
             match self.head() {
                 Ok(Some(message)) => {
                     self.store_failures = 0;

@@ -126,8 +126,9 @@ impl Notifier {
             self.schedule_summary();
         }
         if self.orphans_at.is_none_or(|at| at.elapsed() >= ORPHANS_EVERY) {
-            self.give_up_orphans()?;
-            self.orphans_at = Some(Instant::now());
+            // What waits for its next attempt is looked at again when that is due.
+            let all = self.give_up_orphans()?;
+            self.orphans_at = all.then(Instant::now);
         }
         Ok(queued)
     }
@@ -137,12 +138,14 @@ impl Notifier {
         self.summary = self.desk.channels.borrow().summary.as_ref().and_then(|summary| summary.after(now));
     }
 
-    /// Gives up what waits for channels that are no longer configured: it would stay in the outbox for ever.
-    fn give_up_orphans(&self) -> Result<(), StoreError> {
+    /// Gives up what waits for channels that are no longer configured: it would stay in the outbox for ever. False if some of it
+    /// is not due yet.
+    fn give_up_orphans(&self) -> Result<bool, StoreError> {
         let channels = Arc::clone(&self.desk.channels.borrow());
+        let orphaned = |name: &String, waiting: u64| waiting > 0 && channels.named(name).is_none();
         self.desk.store.with(|store| {
             for (name, waiting) in store.outbox_state()?.waiting {
-                if waiting == 0 || channels.named(&name).is_some() {
+                if !orphaned(&name, waiting) {
                     continue;
                 }
                 while let Some(message) = store.outbox_due(&name)? {
@@ -154,7 +157,7 @@ impl Notifier {
                     store.outbox_given_up(message.id, &name, "the channel is no longer configured")?;
                 }
             }
-            Ok(())
+            Ok(!store.outbox_state()?.waiting.iter().any(|(name, waiting)| orphaned(name, *waiting)))
         })
     }
 }

@@ -73,8 +73,10 @@ impl Hook {
         let served = hook.clone();
         let app = axum::Router::new().fallback(move |sent: axum::http::HeaderMap, uri: axum::http::Uri| async move {
             let key = sent.get("Idempotency-Key").and_then(|key| key.to_str().ok());
+            // Whoever sees the key changes the answer to the next one only.
+            let status = axum::http::StatusCode::from_u16(*served.status.borrow()).unwrap();
             served.keys.lock().unwrap().push(key.map_or(uri.to_string(), str::to_owned));
-            axum::http::StatusCode::from_u16(*served.status.borrow()).unwrap()
+            status
         });
         tokio::spawn(async move { axum::serve(listener, app).await });
         hook
@@ -85,7 +87,7 @@ impl Hook {
     }
 
     fn config(&self) -> WebhookConfig {
-        let (address, timeout) = (Some(self.address.clone()), Span::from_secs(5));
+        let (address, timeout) = (Some(self.address.clone()), Span::from_secs(60));
         WebhookConfig { kind: WebhookKind::Json, address, secret_address: None, token: None, timeout }
     }
 }
@@ -191,6 +193,7 @@ async fn a_reload_changes_who_is_told_and_forgets_who_is_gone() {
     // The same name at another address takes over the queue.
     running.channels.send_replace(Arc::new(Channels::resolve(&config(&[("old", &new)])).unwrap()));
     until(|| new.keys() == [key.clone()]).await;
+    until(|| running.outbox().delivered.get("webhook.old") == Some(&1)).await;
     let after = config(&[("new", &new)]);
     new.status.send_replace(503);
     running.queue();

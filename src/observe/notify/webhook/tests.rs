@@ -40,7 +40,7 @@ async fn server(status: u16, headers: &'static [(&'static str, &'static str)], s
 
 fn webhook(kind: WebhookKind, address: &str) -> Webhook {
     let address = Some(address.to_owned());
-    let timeout = Span::from_secs(5);
+    let timeout = Span::from_secs(60);
     let config = WebhookConfig { kind, address, secret_address: None, token: None, timeout };
     Webhook::resolve("ops", &config).unwrap()
 }
@@ -173,7 +173,7 @@ async fn answers_say_whether_to_come_back_and_nothing_repeats_the_address() {
             address: None,
             secret_address: Some(SecretRef::File(file)),
             token: None,
-            timeout: Span::from_secs(5),
+            timeout: Span::from_secs(60),
         };
         let hook = Webhook::resolve("ops", &config).unwrap();
         let error = hook.send(&letter(Subject::Test)).await.unwrap_err();
@@ -211,7 +211,7 @@ fn wrong_addresses_name_their_key_and_not_their_value() {
     let none = BTreeMap::from([("a", None), ("b", Some("HUNTER2 is no address")), ("c", Some("ftp://HUNTER2/x"))]);
     for address in none.into_values() {
         let address = address.map(str::to_owned);
-        let timeout = Span::from_secs(5);
+        let timeout = Span::from_secs(60);
         let config = WebhookConfig { kind: WebhookKind::Json, address, secret_address: None, token: None, timeout };
         let error = Webhook::resolve("ops", &config).unwrap_err();
         assert!(error.starts_with("notify.webhook.ops") && !error.contains("HUNTER2"), "{error}");
