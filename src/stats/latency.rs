@@ -87,6 +87,18 @@ impl Latencies {
     }
 }
 
+/// Returns the packed latencies of both; what cannot be read counts as none.
+pub fn merged(one: &[u8], other: &[u8]) -> Vec<u8> {
+    match (Latencies::unpack(one), Latencies::unpack(other)) {
+        (Some(mut all), Some(more)) => {
+            all.add(&more);
+            all.pack()
+        }
+        (Some(_), None) => one.to_vec(),
+        (None, _) => other.to_vec(),
+    }
+}
+
 /// Appends a number, seven bits a byte, the lowest first.
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {

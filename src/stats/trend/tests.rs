@@ -1,5 +1,6 @@
 //! Planted series: what must be found and what must not, and what holds for every series.
 
+mod bounds;
 mod properties;
 
 use super::super::corpus::{Recipe, Sampling, Shape, series};

@@ -253,7 +253,7 @@ impl Used {
 /// Measures growth with its confidence.
 fn measure(trend: &mut Trend, structure: &Structure, fitted: &Fitted, used: &Used, limits: &Limits) {
     let slope = rank::theil_sen(&used.at_h, &used.value, &used.stretches);
-    let (Some(slope), Some((weights, alone))) = (slope, used.weights()) else { return };
+    let (Some(slope), Some((weights, alone))) = (slope, used.weights()) else { return bound(trend, structure, limits) };
     let of = |noise: Noise, variance: f64| variance * variance_of_sum(&used.points, &weights, noise);
     let variance: f64 = fitted.noises.iter().map(|(noise, share, variance)| share * of(*noise, *variance)).sum();
     let n = used.at_h.len() as f64;
@@ -282,6 +282,23 @@ fn measure(trend: &mut Trend, structure: &Structure, fitted: &Fitted, used: &Use
         Segment { from_ms: ms(points, from), until_ms: ms(points, until), from: at(from), until: at(until) }
     });
     trend.line = line.collect();
+}
+
+/// Bounds growth that cannot be told apart from what else a series does: what grew over all of it lies between its lowest and
+/// its highest value. After a restart that is not so.
+fn bound(trend: &mut Trend, structure: &Structure, limits: &Limits) {
+    let points = &structure.points;
+    let (Some(first), Some(last)) = (points.at_h.first(), points.at_h.last()) else { return };
+    let (lowest, highest) =
+        points.value.iter().fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
+    let most = (highest - lowest) / (last - first);
+    if trend.epochs != 1 || !most.is_finite() {
+        return;
+    }
+    (trend.slope_per_h, trend.slope_low, trend.slope_high) = (0.0, -most, most);
+    // So that it is steady only if all of the bound lies below the limit.
+    trend.detectable_per_h = limits.slope_per_h + (ENOUGH - 1.0) * most;
+    trend.p = 1.0;
 }
 
 /// Returns the variance around the levels, without lone outliers.
