@@ -24,6 +24,8 @@ pub struct Evidence {
     pub strangers: Vec<String>,
     /// The version of the catalog as a whole, if it is there.
     pub meta: Option<i64>,
+    /// What stands there instead of it.
+    pub odd_meta: Option<String>,
     /// Versions that two writes were told to have made.
     pub twice: Watched,
     pub monotonic: Watched,
@@ -49,6 +51,16 @@ pub struct Dataset {
     /// What the acknowledged write of the highest version left, or what the dataset began with.
     pub last: State,
     pub row: Option<Row>,
+    pub odd: Odd,
+}
+
+/// Values of a row that are of another type than what is written there; each stands for nothing in the row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Odd {
+    /// What the version is.
+    pub version: Option<String>,
+    /// What others are, as `content is NULL, no text`.
+    pub others: Vec<String>,
 }
 
 /// What a write leaves.
@@ -110,6 +122,14 @@ pub struct Figures {
     pub threads: u64,
     /// Those descriptors that lead to the database.
     pub database_descriptors: u64,
+    /// Those that are sockets to the server, but for those of other applications.
+    #[serde(default)]
+    pub sockets: u64,
+    /// Those threads that sessions have of their own, and those of workers.
+    #[serde(default)]
+    pub session_threads: u64,
+    #[serde(default)]
+    pub worker_threads: u64,
     /// Sessions that the pool still holds.
     pub sessions: u64,
     /// Connections that the server counts, where there is one.

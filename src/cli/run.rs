@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::{EXIT_CONFIG, state};
+use super::{EXIT_CONFIG, EXIT_OK, state};
 use crate::app::{self, Options};
 use crate::config::{Config, Loaded, ProviderConfig, Scale, Span, SyncConfig, TargetConfig, WorkloadConfig};
 use crate::engine::direct::spec::plant_problem;
@@ -70,7 +70,12 @@ pub struct RunArgs {
 
 /// Runs the daemon, prints the report, and returns the exit code of its verdict.
 pub fn run(args: RunArgs) -> anyhow::Result<u8> {
+    let workload = args.workload;
     let Some((options, loaded)) = prepare(args)? else { return Ok(EXIT_CONFIG) };
+    if let Some(why) = direct::switched_off(workload) {
+        state::print(&mut io::stdout().lock(), &format!("{why}\n"))?;
+        return Ok(EXIT_OK);
+    }
     let mut config = loaded.config.clone();
     options.apply(&mut config);
     let ui = options.ui;

@@ -18,6 +18,7 @@ use super::{EXIT_INTERNAL, EXIT_OK};
 use crate::model::status::Status;
 use crate::observe::api::client::{AskError, Client};
 use crate::observe::dashboard::{self, End, Mode, Wires, Wish};
+use crate::observe::status::checks_of;
 
 /// Time between two looks at the status.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -115,6 +116,9 @@ fn known(socket: &SocketArgs, mut status: Status) -> Status {
         run.cycles_by_verdict = snapshot.cycles_by_verdict;
         run.verdict = record.verdict.or(run.verdict);
         status.board.ended = record.ended_because;
+        if let Some(cycle) = snapshot.cycles.last() {
+            (status.board.checks_of, status.board.checks) = (cycle.cycle, checks_of(cycle));
+        }
     }
     status
 }

@@ -36,7 +36,7 @@ pub struct BankConfig {
     pub batch: u32,
     pub foreign_keys: bool,
     pub engine: EngineConfig,
-    /// Connections at most; absent: five for each worker of a role and five more, at most 50.
+    /// Connections at most; absent: one for each worker and five more, at most 50.
     pub pool: Option<u32>,
     pub fail_fast: bool,
     /// Errors that are in order, by kind or by code.
@@ -79,6 +79,9 @@ impl Default for BankConfig {
 }
 
 impl BankConfig {
+    /// Seconds of a load at most: a worker has numbers for 268 million operations in a cycle, which is 20,000 in every second.
+    pub const SECONDS_MAX: u32 = 13_000;
+
     /// Returns the workers of a role.
     pub fn workers_of(&self, role: Lane) -> u32 {
         let own = match role {
@@ -91,9 +94,20 @@ impl BankConfig {
         own.unwrap_or(self.workers)
     }
 
-    /// Returns how many connections there are at most.
+    /// Returns how many connections there are at most: no worker needs more than one at a time.
     pub fn connections(&self) -> u32 {
-        self.pool.unwrap_or((self.workers * 5 + 5).min(50))
+        let workers: u32 = Lane::BANK.map(|role| self.workers_of(role)).iter().sum();
+        self.pool.unwrap_or((workers + 5).min(50))
+    }
+
+    /// Returns why a load is too long, and what can be done instead, if it is.
+    pub fn too_long(&self) -> Option<(String, String)> {
+        let (seconds, most) = (self.seconds, Self::SECONDS_MAX);
+        (seconds > most).then(|| {
+            let what =
+                format!("after {seconds} seconds the operations of a fast worker could have used up their numbers");
+            (what, format!("1 to {most}, and more cycles for a longer run"))
+        })
     }
 }
 

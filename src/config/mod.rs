@@ -45,7 +45,7 @@ pub use problem::{ConfigErrors, Problem};
 pub use reload::{UnderWay, reload_refusals};
 pub use run::RunConfig;
 pub use schedule::{Missed, Overlap, ScheduleConfig, Schedules};
-pub use secret::{SecretError, SecretRef};
+pub use secret::{Argument, SecretError, SecretRef};
 pub use sync::{Mode, Pace, Scale, SyncConfig, TableConfig};
 pub use target::{ProviderConfig, ServiceConfig, StoreConfig, TargetConfig};
 pub use units::{Bytes, Span};

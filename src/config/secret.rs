@@ -1,12 +1,13 @@
-//! Secrets are references: to an environment variable, a file, or a systemd credential. The file never holds one.
+//! Secrets are references: to an environment variable, a file, or a systemd credential. The configuration file never holds one;
+//! one that was given on the command line stays in memory.
 //!
 //! A value, once found, lives in a [`SecretString`], which shows nothing when printed.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Longest secret that is read.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -19,6 +20,37 @@ pub enum SecretRef {
     File(PathBuf),
     /// Name of a credential in `$CREDENTIALS_DIRECTORY` (systemd `LoadCredential=`).
     Credential(String),
+    /// What was given on the command line; no file can hold it.
+    #[serde(skip_deserializing)]
+    Argument(Argument),
+}
+
+/// A secret that was given on the command line: written down by the name of its option only.
+#[derive(Debug, Clone)]
+pub struct Argument {
+    name: &'static str,
+    value: SecretString,
+}
+
+impl Argument {
+    /// Returns the argument of an option such as `--url`.
+    pub fn new(name: &'static str, value: &str) -> Self {
+        Self { name, value: SecretString::from(value) }
+    }
+}
+
+impl PartialEq for Argument {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.value.expose_secret() == other.value.expose_secret()
+    }
+}
+
+impl Eq for Argument {}
+
+impl Serialize for Argument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
 }
 
 /// Why a secret could not be had.
@@ -52,6 +84,7 @@ impl SecretRef {
                 .into_string()
                 .map_err(|_| SecretError::NotText(name.clone()))?,
             Self::File(path) => read(path)?,
+            Self::Argument(argument) => argument.value.expose_secret().to_owned(),
             Self::Credential(name) => {
                 let dir = env("CREDENTIALS_DIRECTORY").ok_or_else(|| SecretError::NoCredentials(name.clone()))?;
                 read(&Path::new(&dir).join(name))?
@@ -84,6 +117,7 @@ impl std::fmt::Display for SecretRef {
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Credential(name) => write!(f, "credential {name}"),
+            Self::Argument(argument) => write!(f, "argument {}", argument.name),
         }
     }
 }
@@ -101,9 +135,17 @@ fn read(path: &Path) -> Result<String, SecretError> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
+
+    #[test]
+    fn an_argument_is_found_and_never_shown() {
+        let secret = SecretRef::Argument(Argument::new("--url", "postgres://me:hunter2@host/x"));
+        assert_eq!(secret.resolve().expect("a secret").expose_secret(), "postgres://me:hunter2@host/x");
+        let written = serde_json::to_string(&secret).expect("a text");
+        assert_eq!((written.as_str(), secret.to_string().as_str()), (r#"{"argument":"--url"}"#, "argument --url"));
+        assert!(!format!("{secret:?}").contains("hunter2"));
+        assert!(serde_json::from_str::<SecretRef>(&written).is_err(), "no file can say what was an argument");
+    }
 
     #[test]
     fn a_file_loses_its_newline_and_shows_nothing() {

@@ -3,14 +3,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::crew::CrewError;
 use super::cycle::{Stage, of_database};
 use super::direct::crash::Crash;
 use super::verify::{self, Verified};
 use super::worker::protocol::{Command, Reply};
-use crate::config::flat;
 use crate::model::ids::DbNo;
 use crate::model::verdict::{CheckResult, Verdict};
 use crate::store::LINES;
@@ -52,16 +51,9 @@ impl Stage {
     /// Writes the report of a load that ended at its first unexpected error, once in a life.
     pub(super) fn note_crash(&self, crash: Option<Box<Crash>>) -> anyhow::Result<()> {
         let Some(crash) = crash.filter(|_| self.crash.get().is_none()) else { return Ok(()) };
-        let dir = self.setup.config.run.state_dir.join("crashes");
-        let time = chrono::DateTime::from_timestamp_millis(crash.at_ms).unwrap_or_default();
-        let path = dir.join(format!("soakd_crash_{}.txt", time.format("%Y%m%dT%H%M%S%3fZ")));
-        let config: Vec<String> =
-            flat::everything(&self.setup.config).into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        let config = &self.setup.config;
         let provider = self.crew.provider.get().cloned().unwrap_or_default();
-        let versions = format!("soakd {}, {provider}", env!("CARGO_PKG_VERSION"));
-        let written =
-            std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&path, crash.text(&versions, &config)));
-        written.with_context(|| format!("writing the crash report {}", path.display()))?;
+        let path = crash.write(&config.run.state_dir, &provider, config)?;
         tracing::error!("{}: {}; crash report: {}", crash.place, crash.cause, path.display());
         let _ = self.crash.set(path);
         Ok(())

@@ -22,7 +22,7 @@ use super::measure::part::{self, Scene};
 use super::service::Service;
 use super::setup::Setup;
 use super::version::ServerVersion;
-use crate::config::{ObserveConfig, RunConfig, differing, flatten};
+use crate::config::{ObserveConfig, RunConfig, differing};
 use crate::model::record::{Phase, RunRecord, Snapshot, Versions};
 use crate::model::verdict::Verdict;
 use crate::store::{Shared, Store};
@@ -165,7 +165,7 @@ fn open_run(
     fresh: bool,
 ) -> anyhow::Result<(RunRecord, bool)> {
     let now_ms = setup.clock.now_ms();
-    let flat = flatten(&setup.config);
+    let flat = setup.identity()?;
     if let Some(mut old) = store.unfinished()? {
         if fresh {
             old.ended_ms = Some(now_ms);
@@ -211,3 +211,6 @@ fn open_run(
     criteria::keep(store, &record.run, &fixed)?;
     Ok((record, false))
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,7 @@ pub struct LaneFigures {
     pub unexpected: BTreeMap<String, u64>,
     /// Other counts that people ask for, by name: `conflicts`, `attempts.3`, `versions`.
     pub notes: BTreeMap<String, u64>,
-    /// Packed latencies of the acknowledged operations, see `stats::latency`.
+    /// Packed latencies of all operations that had something to do, however they ended, see `stats::latency`.
     pub latency: Vec<u8>,
 }
 
@@ -121,10 +121,9 @@ impl LaneFigures {
         self.acknowledged + self.refused + self.indeterminate
     }
 
-    /// Returns the share of operations that were acknowledged or met nothing but expected errors; `None` of none.
+    /// Returns the share of operations that were acknowledged, whatever the others met; `None` of none.
     pub fn success(&self) -> Option<f64> {
-        let unexpected: u64 = self.unexpected.values().sum();
-        let all = self.acknowledged + unexpected.max(self.indeterminate);
+        let all = self.total();
         (all > 0).then(|| self.acknowledged as f64 / all as f64)
     }
 

@@ -16,6 +16,8 @@ use crate::model::status::{DaemonState, RunStatus, Status};
 use crate::model::verdict::Verdict;
 use board::BoardBook;
 
+pub use board::checks_of;
+
 /// Time over which the rate of rows is smoothed.
 const RATE_OVER_S: f64 = 10.0;
 /// Shortest time that says something about a rate.

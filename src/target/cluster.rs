@@ -15,10 +15,11 @@ impl Cluster {
             find().expect("PostgreSQL's initdb was not found: install the package postgresql (apt install postgresql)");
         let dir = tempfile::Builder::new().prefix("soakd-pg").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let cluster = Self { dir, bin, port };
+        let mut cluster = Self { dir, bin, port: 0 };
         let data = cluster.data();
         cluster.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--no-locale"]);
+        // At the last moment, so that hardly anybody else gets it meanwhile.
+        cluster.port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         cluster.launch();
         cluster
     }

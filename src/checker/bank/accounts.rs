@@ -8,6 +8,7 @@ use super::Lines;
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccountRow<'a> {
     pub id: i64,
+    /// Empty where something else than a text stands there.
     pub name: &'a str,
     pub balance: i64,
     /// Who made it; `None` if nobody of this run gave the name.
@@ -74,11 +75,12 @@ impl AccountsAudit {
         self.rows += 1;
         self.sum += i128::from(*balance);
         let by = || author.map_or_else(|| "nobody".into(), |author| (self.told)(author.key));
+        let account = || if name.is_empty() { format!("account {id}") } else { format!("account {id} {name}") };
         if *balance < 0 {
-            self.negative.add(|| format!("account {id} {name} of {}: balance {balance} is below zero", by()));
+            self.negative.add(|| format!("{} of {}: balance {balance} is below zero", account(), by()));
         }
         for what in wrong {
-            self.altered.add(|| format!("account {id} {name} of {}: {what}", by()));
+            self.altered.add(|| format!("{} of {}: {what}", account(), by()));
         }
         let Some(Author { expected: Expected { initial, net, doubtful }, .. }) = *author else {
             self.strangers.add(|| format!("account {id} {} with balance {balance}", shown(name)));

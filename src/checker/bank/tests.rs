@@ -14,7 +14,7 @@ fn expected(initial: i64, net: i64) -> Expected {
 }
 
 fn transfer(seal: Seal) -> TransferRow {
-    TransferRow { id: 4, from: 1, to: 2, amount: 30, from_exists: true, to_exists: true, seal }
+    TransferRow { id: 4, from: 1, to: 2, amount: 30, from_exists: true, to_exists: true, seal, wrong: Vec::new() }
 }
 
 /// Two accounts and a transfer between them, as they must be.

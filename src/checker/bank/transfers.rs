@@ -4,7 +4,7 @@
 use super::Lines;
 
 /// A transfer as it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferRow {
     pub id: i64,
     pub from: i64,
@@ -13,6 +13,8 @@ pub struct TransferRow {
     pub from_exists: bool,
     pub to_exists: bool,
     pub seal: Seal,
+    /// Values of another type than what is written there, as `ref_id is NULL, no UUID`.
+    pub wrong: Vec<String>,
 }
 
 /// What the reference of a transfer says of its row.
@@ -76,6 +78,7 @@ impl TransfersAudit {
             (false, false) => self.orphans.add(|| format!("{}: neither account exists", content())),
         }
         match row.seal {
+            _ if !row.wrong.is_empty() => self.altered.add(|| format!("{}: {}", content(), row.wrong.join(", "))),
             Seal::Intact(_) => {}
             Seal::Altered(_) => self.altered.add(|| format!("{}: it is not as it was written", content())),
             Seal::Foreign => self.altered.add(|| format!("{}: no operation of this run wrote it", content())),

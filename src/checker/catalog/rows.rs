@@ -41,6 +41,10 @@ pub(super) fn versions(evidence: &Evidence) -> CheckResult {
             found.wrong.push(format!("{} is gone; it must be at version {}", dataset.name, 1 + dataset.acknowledged));
             continue;
         };
+        if let Some(what) = &dataset.odd.version {
+            found.wrong.push(format!("{}: {what}", dataset.name));
+            continue;
+        }
         let (writer, operation) = (&row.state.writer, row.state.operation);
         let last = format!("; last written by {writer}, operation {operation}");
         compare(&dataset.name, row.state.version, (dataset.acknowledged, dataset.open), &last, &mut found);
@@ -48,7 +52,10 @@ pub(super) fn versions(evidence: &Evidence) -> CheckResult {
     found.wrong.extend(evidence.strangers.iter().map(|name| format!("{name} is no dataset of the catalog")));
     match evidence.meta {
         Some(version) => compare("the catalog", version, (acknowledged, open), "", &mut found),
-        None => found.wrong.push("the catalog's own version is gone".into()),
+        None => found.wrong.push(match &evidence.odd_meta {
+            Some(what) => format!("the catalog's own {what}"),
+            None => "the catalog's own version is gone".into(),
+        }),
     }
     let of = counted(evidence.datasets.len() as u64, "dataset", "datasets");
     let summaries = [
@@ -96,8 +103,12 @@ pub(super) fn lost_updates(evidence: &Evidence) -> CheckResult {
 
 /// Holds one dataset against its last acknowledged write.
 fn content(dataset: &Dataset, found: &mut Findings) {
-    // One that is gone is told by the versions.
-    let Some(row) = &dataset.row else { return };
+    if !dataset.odd.others.is_empty() {
+        found.wrong.push(format!("{}: {}", dataset.name, dataset.odd.others.join(", ")));
+        return;
+    }
+    // One that is gone, or whose version is none, is told by the versions.
+    let Some(row) = dataset.row.as_ref().filter(|_| dataset.odd.version.is_none()) else { return };
     let (name, last, state) = (&dataset.name, &dataset.last, &row.state);
     let by = format!("{}, operation {}", last.writer, last.operation);
     if state.version < last.version {

@@ -68,6 +68,9 @@ pub(super) fn cleanup(clients: u32, cleanup: Option<&Cleanup>) -> CheckResult {
         }
     };
     compare("File descriptors of the database", before.database_descriptors, after.database_descriptors);
+    compare("Sockets to the server", before.sockets, after.sockets);
+    compare("Threads of SQLite connections", before.session_threads, after.session_threads);
+    compare("Threads of workers", before.worker_threads, after.worker_threads);
     compare("Server connections", before.connections.unwrap_or(0), after.connections.unwrap_or(0));
     // Whatever scenario took it: with all given back, none may be open.
     if after.sessions > 0 {

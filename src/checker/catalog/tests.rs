@@ -7,7 +7,7 @@ fn state(version: i64) -> State {
 fn dataset(name: &str, acknowledged: u64) -> Dataset {
     let last = state(1 + acknowledged as i64);
     let row = Some(Row { state: last.clone(), total: acknowledged as i64 });
-    Dataset { name: name.into(), acknowledged, open: 0, last, row }
+    Dataset { name: name.into(), acknowledged, last, row, ..Dataset::default() }
 }
 
 fn seen(looked: u64) -> Watched {
@@ -201,12 +201,28 @@ fn what_is_left_open_is_found_with_its_figures() {
     is(&check, "catalog.cleanup", Verdict::Fail, &["Server connections: 0 -> 2"]);
     let check = with(|cleanup| cleanup.after.database_descriptors = 1);
     is(&check, "catalog.cleanup", Verdict::Fail, &["File descriptors of the database: 0 -> 1"]);
+    let check = with(|cleanup| cleanup.after.sockets = 3);
+    is(&check, "catalog.cleanup", Verdict::Fail, &["Sockets to the server: 0 -> 3"]);
+    let check = with(|cleanup| cleanup.after.session_threads = 2);
+    is(&check, "catalog.cleanup", Verdict::Fail, &["Threads of SQLite connections: 0 -> 2"]);
+    let check = with(|cleanup| (cleanup.before.worker_threads, cleanup.after.worker_threads) = (1, 2));
+    is(&check, "catalog.cleanup", Verdict::Fail, &["Threads of workers: 1 -> 2"]);
     let check = with(|cleanup| cleanup.after.sessions = 1);
     is(&check, "catalog.cleanup", Verdict::Fail, &["1 session was never given back"]);
     let check = with(|cleanup| cleanup.readable = 1);
     is(&check, "catalog.cleanup", Verdict::Fail, &["1 of 2 datasets could be read"]);
     let check = planted(|evidence| evidence.cleanup = None);
     is(&check, "catalog.cleanup", Verdict::Inconclusive, &[]);
+}
+
+#[test]
+fn what_others_hold_open_is_shown_and_not_judged() {
+    let mut evidence = clean();
+    let after = &mut evidence.cleanup.as_mut().unwrap().after;
+    (after.descriptors, after.threads) = (90, 40);
+    let check = judge(&evidence).remove(6);
+    assert_eq!(check.verdict, Some(Verdict::Pass));
+    assert!(check.summary.contains("File descriptors: 12 -> 90, Threads: 3 -> 40"), "{}", check.summary);
 }
 
 #[test]

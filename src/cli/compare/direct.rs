@@ -1,13 +1,18 @@
 //! `soakd compare --workload bank --on sqlite,postgres`: one workload with one seed on several databases, side by side.
 
-use std::path::Path;
+mod scratch;
 
-use anyhow::Context;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context, bail};
 use clap::Args;
 
+use self::scratch::Scratch;
 use crate::cli::run::{BackendArg, Direct, DirectArgs};
 use crate::config::Loaded;
-use crate::direct::{RunResult, run_spec};
+use crate::direct::{RunResult, Stopped, run_spec};
 use crate::engine::direct::spec::Handles;
 use crate::engine::setup::direct_spec;
 use crate::model::verdict::Verdict;
@@ -49,32 +54,38 @@ impl OnArgs {
     }
 
     /// Runs the workload on one database after the other; `None` if the arguments are wrong, which was said.
-    pub(super) fn compared(&self, workload: Direct) -> anyhow::Result<Option<SideBySide>> {
-        let dir = std::env::temp_dir().join(format!("soakd-compare-{}", uuid::Uuid::now_v7()));
-        let compared = match self.all(workload, &dir)? {
-            Ok(all) => side_by_side(&all, &dir).map(Some),
+    fn compared(&self, workload: Direct, scratch: &Scratch) -> anyhow::Result<Option<SideBySide>> {
+        match self.all(workload, &scratch.dir)? {
+            Ok(all) => side_by_side(&all, scratch).map(Some),
             Err(problems) => {
                 problems.iter().for_each(|problem| eprintln!("soakd: {problem}"));
                 Ok(None)
             }
-        };
-        // What is left of it is in the directory for temporary files.
-        let _ = std::fs::remove_dir_all(&dir);
-        compared
+        }
     }
 }
 
-fn side_by_side(all: &[Loaded], dir: &Path) -> anyhow::Result<SideBySide> {
+fn side_by_side(all: &[Loaded], scratch: &Scratch) -> anyhow::Result<SideBySide> {
     let mut columns = Vec::new();
     let (mut workload, mut seed) = ("", 0);
     for (index, loaded) in all.iter().enumerate() {
-        let place = dir.join(index.to_string());
+        if scratch.stop.load(Ordering::Relaxed) {
+            bail!(Stopped);
+        }
+        let place = scratch.dir.join(index.to_string());
         std::fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
         seed = loaded.config.run.seed.unwrap_or(1);
         let spec = direct_spec(&loaded.config, &place, seed)?.context("the workload drives a database itself")?;
         workload = loaded.config.workload.word();
         eprintln!("{workload} on {} …", spec.backend.name());
-        columns.push(column(run_spec(spec, Handles::default())?));
+        let handles = Handles { stop: Arc::clone(&scratch.stop), ..Handles::default() };
+        let result = run_spec(spec, handles)?;
+        if let Some(crash) = &result.crash {
+            scratch.kept.store(true, Ordering::Relaxed);
+            let path = crash.write(&place, &result.version, &loaded.config)?;
+            eprintln!("soakd: {}: {}; crash report: {}", crash.place, crash.cause, path.display());
+        }
+        columns.push(column(result));
     }
     Ok(SideBySide { workload: workload.into(), seed, columns })
 }
@@ -99,7 +110,19 @@ fn column(result: RunResult) -> Column {
 
 /// Prints the comparison, and returns its worst verdict.
 pub(super) fn run(args: &OnArgs, workload: Direct, format: ComparisonFormat) -> anyhow::Result<Option<Verdict>> {
-    let Some(all) = args.compared(workload)? else { return Ok(None) };
+    let scratch = Arc::new(Scratch::new(std::env::temp_dir()));
+    scratch.watch_signals()?;
+    let compared = args.compared(workload, &scratch);
+    scratch.clear();
+    let all = match compared {
+        Ok(Some(all)) => all,
+        Ok(None) => return Ok(None),
+        Err(error) if error.is::<Stopped>() => {
+            eprintln!("soakd: the comparison was stopped before its end, so there is nothing to compare");
+            return Ok(Some(Verdict::Aborted));
+        }
+        Err(error) => return Err(error),
+    };
     crate::cli::state::print(&mut std::io::stdout().lock(), &report::side_by_side(&all, format))?;
     Ok(Some(all.verdict()))
 }

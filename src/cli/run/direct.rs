@@ -6,16 +6,14 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use crate::config::{
-    BankConfig, CatalogConfig, Config, EngineConfig, IsolationConfig, JournalConfig, Loaded, PostgresConfig, SecretRef,
-    Span, SqliteConfig, TargetConfig, WorkloadConfig,
+    Argument, BankConfig, CatalogConfig, Config, EngineConfig, IsolationConfig, JournalConfig, Loaded, PostgresConfig,
+    SecretRef, Span, SqliteConfig, TargetConfig, WorkloadConfig,
 };
 use crate::model::schema::TableSpec;
 use crate::workload::catalog::limits;
 
 /// Name of the variable that may hold the address of a PostgreSQL.
 const URL_VARIABLE: &str = "SOAKD_DATABASE_URL";
-/// Name of the file that keeps an address that was given as an argument.
-const URL_FILE: &str = "database-url";
 
 /// A workload that drives a database itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,13 +58,13 @@ pub enum IsolationArg {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of bank and catalog")]
 pub struct DirectArgs {
-    /// Length of the load of one cycle; of one scenario of the catalog [default: 10; catalog: 30]
+    /// Length of the load of one cycle, up to 13000; of one scenario of the catalog, up to 300 [default: 10; catalog: 30]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=604_800))]
     pub seconds: Option<u32>,
     /// Workers of each role of the bank [default: 3]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub workers: Option<u32>,
-    /// Clients of the catalog [default: 10]
+    /// Clients of the catalog, up to 50 [default: 10]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub clients: Option<u32>,
     /// The database
@@ -81,7 +79,7 @@ pub struct DirectArgs {
     /// The SQLite file, in place of one in the state directory; its tables are dropped
     #[arg(long)]
     pub file: Option<PathBuf>,
-    /// Connections at most [default: workers × 5 + 5, at most 50]
+    /// Connections at most [default: one for each worker of the bank, two for each client of the catalog, and 5; at most 50]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub pool: Option<u32>,
     /// Isolation level of PostgreSQL's transactions
@@ -93,7 +91,7 @@ pub struct DirectArgs {
     /// End at the first unexpected error, with a crash report
     #[arg(long)]
     pub fail_fast: bool,
-    /// Take more than 50 clients and 300 seconds (catalog)
+    /// Take more than 50 clients and 300 seconds: up to 1000 and 604800 (catalog)
     #[arg(long)]
     pub unbounded: bool,
     /// Seed of every random choice
@@ -141,7 +139,7 @@ impl DirectArgs {
     }
 
     /// Returns the workload's settings; the error says everything that is wrong with the environment.
-    pub fn workload(&self, workload: Direct) -> Result<WorkloadConfig, Vec<String>> {
+    fn workload(&self, workload: Direct) -> Result<WorkloadConfig, Vec<String>> {
         let engine = match self.engine.unwrap_or_default() {
             EngineArg::Threads => EngineConfig::Threads,
             EngineArg::Async => EngineConfig::Async,
@@ -153,7 +151,8 @@ impl DirectArgs {
                 bank.seconds = self.seconds.unwrap_or(bank.seconds);
                 bank.workers = self.workers.unwrap_or(bank.workers);
                 bank.foreign_keys = !self.no_foreign_keys;
-                Ok(WorkloadConfig::Bank(bank))
+                let wrong = bank.too_long().map(|(what, instead)| vec![format!("--seconds: {what}; choose {instead}")]);
+                wrong.map_or(Ok(WorkloadConfig::Bank(bank)), Err)
             }
             Direct::Catalog => {
                 let environment = limits::from_env(|name| std::env::var(name).ok())?;
@@ -168,8 +167,8 @@ impl DirectArgs {
         }
     }
 
-    /// Returns the database; an address that was given as an argument is kept in a file that only its owner may read.
-    pub fn target(&self, state_dir: &Path) -> anyhow::Result<TargetConfig> {
+    /// Returns the database; an address that was given as an argument is written down nowhere.
+    fn target(&self) -> anyhow::Result<TargetConfig> {
         let journal = match self.backend.unwrap_or_default() {
             BackendArg::Sqlite => JournalConfig::Wal,
             BackendArg::SqliteRollback => JournalConfig::Rollback,
@@ -180,7 +179,7 @@ impl DirectArgs {
                     IsolationArg::Serializable => IsolationConfig::Serializable,
                 };
                 let url = match &self.url {
-                    Some(url) => keep(url, &state_dir.join(URL_FILE))?,
+                    Some(url) => SecretRef::Argument(Argument::new("--url", url)),
                     None => SecretRef::Env(URL_VARIABLE.into()),
                 };
                 return Ok(TargetConfig::Postgres(PostgresConfig { url, isolation }));
@@ -207,25 +206,20 @@ impl DirectArgs {
         config.run.cycles = Some(1);
         config.run.pause = Span::from_secs(0);
         config.run.seed = self.seed;
-        config.target = self.target(&config.run.state_dir)?;
+        config.target = self.target()?;
         config.workload = settings;
         config.log.level = "warn".into();
         Ok(Ok(Loaded::new(config, TableSpec::seed(), &format!("soakd run {name}"))))
     }
 }
 
-/// Writes an address down where only its owner may read it, and returns how it is referred to.
-fn keep(url: &str, path: &Path) -> anyhow::Result<SecretRef> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = std::path::absolute(path).context("the state directory")?;
-    let written = (|| {
-        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-        let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
-        file.write_all(url.as_bytes())
-    })();
-    written.with_context(|| format!("keeping the address of the database in {}", path.display()))?;
-    Ok(SecretRef::File(path))
+/// Returns why nothing is to be run although the command asks for it, if the environment says so.
+pub(super) fn switched_off(workload: Option<Direct>) -> Option<String> {
+    let environment = limits::from_env(|name| std::env::var(name).ok()).ok()?;
+    (workload == Some(Direct::Catalog) && environment.off).then(|| {
+        let name = limits::RUN;
+        format!("Nothing was run, because {name} turns the catalog off here: set it to 1 or unset it to run.")
+    })
 }
 
 #[cfg(test)]
@@ -267,17 +261,39 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_kept_where_only_its_owner_may_read_it() {
-        use std::os::unix::fs::PermissionsExt;
+    fn an_address_is_written_down_nowhere() {
         let dir = tempfile::tempdir().unwrap();
         let args = DirectArgs {
             backend: Some(BackendArg::Postgres),
             url: Some("postgres://me:secret@127.0.0.1/x".into()),
             ..DirectArgs::default()
         };
-        let loaded = args.loaded(Direct::Catalog, Some(dir.path())).unwrap().unwrap();
-        let mode = dir.path().join(URL_FILE).metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let loaded = args.loaded(Direct::Catalog, Some(&dir.path().join("state"))).unwrap().unwrap();
         assert!(!format!("{:?}", loaded.config).contains("secret@"));
+        let written = crate::config::flat::everything(&loaded.config);
+        assert_eq!(written.get("target.postgres.url.argument").map(String::as_str), Some("--url"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_help() {
+        let refused = |args: DirectArgs, workload| args.workload(workload).is_err();
+        let of = |clients, seconds, unbounded| {
+            let (clients, seconds) = (Some(clients), Some(seconds));
+            DirectArgs { clients, seconds, unbounded, ..DirectArgs::default() }
+        };
+        for (clients, seconds, unbounded, wrong) in [
+            (50, 300, false, false),
+            (60, 30, false, true),
+            (60, 30, true, false),
+            (1_000, 604_800, true, false),
+            (0, 30, true, true),
+        ] {
+            assert_eq!(refused(of(clients, seconds, unbounded), Direct::Catalog), wrong, "{clients} {seconds}");
+        }
+        let bank = |seconds| DirectArgs { seconds: Some(seconds), ..DirectArgs::default() }.workload(Direct::Bank);
+        assert!(bank(13_000).is_ok());
+        let said = bank(13_001).unwrap_err().remove(0);
+        assert!(said.starts_with("--seconds: ") && said.contains("more cycles"), "{said}");
     }
 }

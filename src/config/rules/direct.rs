@@ -14,6 +14,9 @@ impl Rules<'_> {
         if Lane::BANK.into_iter().all(|role| bank.workers_of(role) == 0) {
             self.report("workload.bank.workers", "no role has a worker, so nothing would be done", "1 to 200");
         }
+        if let Some((what, instead)) = bank.too_long() {
+            self.report("workload.bank.seconds", what, instead);
+        }
     }
 
     /// Checks the catalog.
@@ -113,8 +116,21 @@ mod tests {
         assert!(said[0].contains("target.sqlite: the sync workload needs a sync service"), "{said:?}");
         let roles = "inserters = 0\ntransferrers = 0\nreaders = 0\ncheckers = 0\ndeleters = 0\n";
         assert!(problems(&format!("[workload.bank]\n{roles}"))[0].contains("no role has a worker"));
+        let said = problems("[workload.bank]\nseconds = 13001\n");
+        assert!(said[0].contains("1 to 13000, and more cycles"), "{said:?}");
+        assert!(Config::parse("[workload.bank]\nseconds = 13000\n", "c.toml").is_ok());
         let unbounded = "[workload.catalog]\nclients = 51\nseconds = 301\nunbounded = true\n";
         assert!(Config::parse(unbounded, "c.toml").is_ok());
+    }
+
+    #[test]
+    fn connections_follow_from_all_workers() {
+        use crate::config::BankConfig;
+        let bank = BankConfig { workers: 3, ..BankConfig::default() };
+        let some = BankConfig { workers: 5, inserters: Some(1), deleters: Some(0), ..BankConfig::default() };
+        let many = BankConfig { inserters: Some(200), ..BankConfig::default() };
+        let own = BankConfig { pool: Some(7), ..BankConfig::default() };
+        assert_eq!([bank, some, many, own].map(|bank| bank.connections()), [20, 21, 50, 7]);
     }
 
     #[test]

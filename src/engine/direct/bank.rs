@@ -92,7 +92,7 @@ impl Bank {
                 return Err(SqlError::of_workload(Kind::Config, "there are too many first accounts"));
             };
             let high = journal.with(|ledger| ledger.high);
-            let op = journal.begin(Lane::Inserter, 0, Begin::Insert { first: first.pack(), rows, high });
+            let op = journal.begin(Lane::Inserter, 0, Begin::Insert { first: first.pack(), rows, high })?;
             session.until(Instant::now() + ground.limit);
             let inserted = inserter::batch(session, Identity::new(self.seed), first, rows).await;
             let (end, done) = match &inserted {
@@ -122,7 +122,7 @@ impl Course for Bank {
     async fn begin(&self, ground: &Ground<BankLedger>) -> Result<(), SqlError> {
         let mut session = ground.pool.get(Instant::now() + ground.limit).await?;
         // An earlier life may have ended in the middle of this; what it wrote is about to be gone.
-        let op = ground.journal.begin(Lane::Inserter, 0, Begin::Anew);
+        let op = ground.journal.begin(Lane::Inserter, 0, Begin::Anew)?;
         ground.journal.end(op, End::Acknowledged, &Done::default());
         let begun = match self.tables(&mut session).await {
             Ok(()) => self.first(ground, &mut session).await,

@@ -6,6 +6,7 @@ mod cache;
 mod client;
 mod figures;
 mod ledger;
+mod process;
 mod settle;
 mod sql;
 #[cfg(test)]
@@ -40,6 +41,7 @@ struct Shared {
     spec: CatalogSpec,
     watch: Watch,
     cache: cache::Versions,
+    crew: process::Crew,
 }
 
 /// What was measured when a block began.
@@ -61,7 +63,7 @@ impl Catalog {
     pub fn new(spec: CatalogSpec, seed: u64, dialect: Dialect, mode: CacheMode) -> Self {
         let watch = Watch::new(Duration::from_millis(spec.staleness_ms));
         let cache = cache::Versions::new(Duration::from_millis(spec.cache_ttl_ms), mode);
-        let shared = Arc::new(Shared { spec, watch, cache });
+        let shared = Arc::new(Shared { spec, watch, cache, crew: process::Crew::default() });
         Self { seed, dialect, shared, before: Mutex::default() }
     }
 
@@ -108,14 +110,15 @@ impl Course for Catalog {
             (READ_HEAVY, true) => {
                 if let Some(Before::Reads(before, since)) = self.remembered(block) {
                     let timed = (reads() - before, since.elapsed().as_millis() as u64);
-                    measured(ground, Lane::ReadHeavy, Measured::Reads(timed.0, timed.1));
+                    measured(ground, Lane::ReadHeavy, Measured::Reads(timed.0, timed.1))?;
                 }
             }
-            (CLEANUP, false) => self.remember(block, Before::Open(figures::before(ground).await?)),
+            (CLEANUP, false) => self.remember(block, Before::Open(figures::before(ground, &self.shared.crew).await?)),
             (CLEANUP, true) => {
                 if let Some(Before::Open(before)) = self.remembered(block) {
-                    let cleanup = figures::after(ground, self.shared.spec.datasets, before).await?;
-                    measured(ground, Lane::ConnectionCleanup, Measured::Cleanup(cleanup));
+                    let (crew, datasets) = (&self.shared.crew, self.shared.spec.datasets);
+                    let cleanup = figures::after(ground, crew, datasets, before).await?;
+                    measured(ground, Lane::ConnectionCleanup, Measured::Cleanup(cleanup))?;
                 }
             }
             _ => {}
@@ -137,8 +140,9 @@ impl Course for Catalog {
 }
 
 /// Writes down what was measured around a block, after its last step, so that another life knows it too.
-fn measured(ground: &Ground<CatalogLedger>, lane: Lane, measured: Measured) {
-    let op = ground.journal.begin(lane, 0, Begin::Measure);
+fn measured(ground: &Ground<CatalogLedger>, lane: Lane, measured: Measured) -> Result<(), SqlError> {
+    let op = ground.journal.begin(lane, 0, Begin::Measure)?;
     let done = Done { measured: Some(Box::new(measured)), ..Done::default() };
     ground.journal.end(op, End::Acknowledged, &done);
+    Ok(())
 }

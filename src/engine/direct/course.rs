@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::journal::Journal;
+use super::journal::{Journal, JournalError};
 use crate::model::lane::{End, Lane};
 use crate::model::verdict::CheckResult;
 use crate::target::sql::{Pool, SqlError};
@@ -40,6 +40,11 @@ pub struct Op {
     pub no: u64,
 }
 
+/// The note of an operation that found nothing to do.
+pub const NOTHING_TO_DO: &str = "empty";
+/// The note of a read that the cache answered.
+pub const CACHE_HIT: &str = "cache.hits";
+
 /// What an operation came to.
 #[derive(Debug)]
 pub struct Turn {
@@ -52,6 +57,11 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// Returns an operation that was not begun because it could not be written down; its worker has to end.
+    pub fn unwritten(error: JournalError) -> Self {
+        Self { end: End::Refused, error: Some(error.into()), notes: Vec::new(), done: true }
+    }
+
     /// Returns an operation that was acknowledged.
     pub fn acknowledged() -> Self {
         Self { end: End::Acknowledged, error: None, notes: Vec::new(), done: false }

@@ -2,9 +2,12 @@
 //! errors, and the last operations of every worker.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::config::{Config, flat};
 use crate::model::lane::LaneFigures;
 
 /// What a worker knows of the end of its load.
@@ -30,7 +33,20 @@ pub struct Crash {
 }
 
 impl Crash {
-    /// Writes it for people; `versions` and `config` are what the daemon knows.
+    /// Writes it into a file below this directory and returns its path; `versions` is what else is known of them.
+    pub fn write(&self, dir: &Path, versions: &str, config: &Config) -> anyhow::Result<PathBuf> {
+        let dir = dir.join("crashes");
+        let time = chrono::DateTime::from_timestamp_millis(self.at_ms).unwrap_or_default();
+        let path = dir.join(format!("soakd_crash_{}.txt", time.format("%Y%m%dT%H%M%S%3fZ")));
+        let lines: Vec<String> =
+            flat::everything(config).into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        let versions = format!("soakd {}, {versions}", env!("CARGO_PKG_VERSION"));
+        let written = std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&path, self.text(&versions, &lines)));
+        written.with_context(|| format!("writing the crash report {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Returns it for people; `versions` and `config` are what else is known.
     pub fn text(&self, versions: &str, config: &[String]) -> String {
         let mut out = String::new();
         let time = chrono::DateTime::from_timestamp_millis(self.at_ms).map(|t| t.to_rfc3339()).unwrap_or_default();

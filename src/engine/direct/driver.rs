@@ -9,9 +9,9 @@ use rand::RngExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::course::{Block, Course, Ground, Hand, LanePlan};
+use super::course::{Block, Course, Ground, Hand, LanePlan, Ledger};
 use super::tally::Tally;
-use crate::model::lane::Lane;
+use crate::model::lane::{Lane, LaneFigures};
 use crate::target::sql::{Engine, pool::has_own_runtime};
 use crate::workload::sync::branch;
 
@@ -74,10 +74,10 @@ pub fn start<C: Course>(
         for worker in 1..=workers {
             let hand = course.hand(ground, lane, worker);
             let (shift, pace, done) = (Arc::clone(&shift), Arc::clone(&pace), done.clone());
-            let (limit, seed, pool) = (ground.limit, ground.seed, Arc::clone(&ground.pool));
+            let ground = ground.clone();
             let work = async move {
-                at_work(hand, (lane, worker), (&shift, &pace), (limit, seed)).await;
-                pool.leave();
+                at_work(hand, (lane, worker), (&shift, &pace), &ground).await;
+                ground.pool.leave();
                 // There is room for all of them.
                 let _ = done.send(()).await;
             };
@@ -109,14 +109,14 @@ fn on_this_thread(work: impl Future<Output = ()>, alone: bool, common: &Handle) 
 }
 
 /// One worker's work.
-async fn at_work(
+async fn at_work<L: Ledger>(
     mut hand: Box<dyn Hand>,
     who: (Lane, u32),
     (shift, pace): (&Shift, &Pace),
-    (limit, seed): (Duration, u64),
+    ground: &Ground<L>,
 ) {
     let mut away = 0u32;
-    let mut waits = branch(seed, 0, u32::from(who.0.number()) * 1000 + who.1, 0);
+    let mut waits = branch(ground.seed, 0, u32::from(who.0.number()) * 1000 + who.1, 0);
     while !shift.is_over(Instant::now()) {
         let due = pace.next();
         if let Some(due) = due
@@ -126,11 +126,15 @@ async fn at_work(
         }
         let from = due.unwrap_or_else(Instant::now);
         // A late start takes nothing from the time that the operation itself has.
-        let turn = hand.turn(Instant::now() + limit).await;
+        let turn = hand.turn(Instant::now() + ground.limit).await;
         shift.operations.fetch_add(1, Ordering::Relaxed);
-        let unexpected = shift.tally.note(who, &turn, from.elapsed());
-        if unexpected && shift.fail_fast {
-            shift.over.store(true, Ordering::Relaxed);
+        if let Some(met) = shift.tally.note(who, &turn, from.elapsed()) {
+            let unexpected = [(met.name, 1)].into();
+            let figures = LaneFigures { unexpected, ..LaneFigures::default() };
+            ground.journal.carry(who.0, figures, met.finding.into_iter().collect());
+            if shift.fail_fast {
+                shift.over.store(true, Ordering::Relaxed);
+            }
         }
         if turn.done {
             return;

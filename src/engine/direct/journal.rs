@@ -3,6 +3,7 @@
 
 mod files;
 mod pairs;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +16,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::course::{Ledger, Op};
-use crate::model::lane::{End, Lane};
+use crate::model::finding::{Finding, Kind};
+use crate::model::lane::{End, Lane, LaneFigures};
 use crate::model::step::StepReport;
+use crate::target::sql::SqlError;
 
 use files::{failed, replay, segment_path, segments};
+use state::State;
+
+pub use state::{Carried, OPEN_MAX};
 
 /// Size at which a segment is closed and the ledger is written down.
 const SEGMENT_BYTES: u64 = 16 << 20;
@@ -30,10 +36,6 @@ const RECENT: usize = 16;
 const RECENT_BYTES: usize = 240;
 /// Lines that wait for the next one, at most.
 const WAITING_BYTES: usize = 16 * 1024;
-/// Step reports that a checkpoint keeps: those that the daemon may not have counted yet.
-const REPORTS: usize = 512;
-/// Operations that may be indeterminate at once; all further ones are counted, and make a cycle inconclusive.
-pub const OPEN_MAX: usize = 10_000;
 
 /// One line of the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +46,8 @@ enum Line<B, D> {
     End(Op, End, D),
     #[serde(rename = "s")]
     Step(Box<StepReport>),
+    #[serde(rename = "c")]
+    Carry(Lane, Box<LaneFigures>, Vec<Finding>),
 }
 
 /// What a checkpoint holds.
@@ -54,29 +58,6 @@ struct Checkpoint<L: Ledger> {
     /// The first segment that is not in it.
     segment: u64,
     state: State<L>,
-}
-
-/// The fold over all lines.
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "")]
-struct State<L: Ledger> {
-    ledger: L,
-    /// Operations that have begun and not ended, or ended with nobody knowing how.
-    #[serde(with = "pairs")]
-    open: BTreeMap<Op, (L::Begin, bool)>,
-    /// Indeterminate operations beyond the bound.
-    dropped: u64,
-    /// Last number of each worker.
-    #[serde(with = "pairs")]
-    last: BTreeMap<(Lane, u32), u64>,
-    /// Operations that ended since the last step of their lane: acknowledged, refused, indeterminate.
-    #[serde(with = "pairs")]
-    partial: BTreeMap<Lane, [u64; 3]>,
-    reports: VecDeque<StepReport>,
-    /// The last step of the cycle that is done.
-    steps: u32,
-    /// True once the cycle's schema and first rows are there.
-    begun: bool,
 }
 
 /// The journal of one cycle.
@@ -107,57 +88,9 @@ pub struct JournalError {
     cause: String,
 }
 
-impl<L: Ledger> State<L> {
-    fn new(ledger: L) -> Self {
-        Self {
-            ledger,
-            open: BTreeMap::new(),
-            dropped: 0,
-            last: BTreeMap::new(),
-            partial: BTreeMap::new(),
-            reports: VecDeque::new(),
-            steps: 0,
-            begun: false,
-        }
-    }
-
-    fn begin(&mut self, op: Op, begin: L::Begin) {
-        self.ledger.begun(op, &begin);
-        let last = self.last.entry((op.lane, op.worker)).or_default();
-        *last = (*last).max(op.no);
-        self.open.insert(op, (begin, false));
-    }
-
-    fn end(&mut self, op: Op, end: End, done: &L::Done) {
-        let Some((begin, known_open)) = self.open.remove(&op) else { return };
-        self.ledger.ended(op, &begin, end, done);
-        if !known_open {
-            let at = match end {
-                End::Acknowledged => 0,
-                End::Refused => 1,
-                End::Indeterminate => 2,
-            };
-            self.partial.entry(op.lane).or_default()[at] += 1;
-        }
-        if end != End::Indeterminate {
-            return;
-        }
-        if self.open.values().filter(|(_, open)| *open).count() < OPEN_MAX {
-            self.open.insert(op, (begin, true));
-        } else {
-            self.dropped += 1;
-        }
-    }
-
-    fn step(&mut self, report: StepReport) {
-        if let crate::model::step::Action::Lane(lane) = report.step.action {
-            self.partial.remove(&lane);
-        }
-        self.steps = self.steps.max(report.step.no);
-        if self.reports.len() == REPORTS {
-            self.reports.pop_front();
-        }
-        self.reports.push_back(report);
+impl From<JournalError> for SqlError {
+    fn from(error: JournalError) -> Self {
+        Self::of_workload(Kind::DiskFull, error.to_string())
     }
 }
 
@@ -224,14 +157,15 @@ impl<L: Ledger> Journal<L> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes down that a worker begins an operation, and returns which one.
-    pub fn begin(&self, lane: Lane, worker: u32, begin: L::Begin) -> Op {
+    /// Writes down that a worker begins an operation, and returns which one. What cannot be written down must not be sent.
+    pub fn begin(&self, lane: Lane, worker: u32, begin: L::Begin) -> Result<Op, JournalError> {
         let mut inner = self.lock();
         let no = inner.state.last.get(&(lane, worker)).copied().unwrap_or(0) + 1;
         let op = Op { lane, worker, no };
         inner.write(op, &Line::<&L::Begin, &L::Done>::Begin(op, &begin), L::is_harmless(&begin));
+        inner.sound()?;
         inner.state.begin(op, begin);
-        op
+        Ok(op)
     }
 
     /// Writes down how it ended.
@@ -257,25 +191,27 @@ impl<L: Ledger> Journal<L> {
         (inner.state.open.iter().map(|(op, (begin, _))| (*op, begin.clone())).collect(), inner.state.dropped)
     }
 
-    /// Writes down that a step is done, made of what ended in its lane since the last one; from time to time the ledger too.
+    /// Writes figures and findings down that belong to the next step of a lane, so that they are not lost if the load is
+    /// stopped, or the process killed, before that step is done.
+    pub(super) fn carry(&self, lane: Lane, figures: LaneFigures, findings: Vec<Finding>) {
+        let mut inner = self.lock();
+        inner.line(&Line::<&L::Begin, &L::Done>::Carry(lane, Box::new(figures.clone()), findings.clone()));
+        inner.state.carry(lane, &figures, findings);
+    }
+
+    /// Writes down that a step is done, made of what ended in its lane since the last one and of what was carried over; from
+    /// time to time the ledger too.
     pub(super) fn step(
         &self,
         lane: Lane,
-        make: impl FnOnce([u64; 3]) -> StepReport,
+        make: impl FnOnce([u64; 3], Carried) -> StepReport,
     ) -> Result<StepReport, JournalError> {
         let mut inner = self.lock();
-        let report = make(inner.state.partial.get(&lane).copied().unwrap_or_default());
-        let mut bytes = std::mem::take(&mut inner.buffer);
-        let line = Line::<&L::Begin, &L::Done>::Step(Box::new(report.clone()));
-        serde_json::to_writer(&mut bytes, &line).map_err(|error| failed(&inner.dir, &error))?;
-        bytes.push(b'\n');
-        inner.append(&bytes);
-        bytes.clear();
-        inner.buffer = bytes;
+        let counts = inner.state.partial.get(&lane).copied().unwrap_or_default();
+        let report = make(counts, inner.state.carried.get(&lane).cloned().unwrap_or_default());
+        inner.line(&Line::<&L::Begin, &L::Done>::Step(Box::new(report.clone())));
         inner.state.step(report.clone());
-        if let Some(cause) = &inner.broken {
-            return Err(JournalError { place: inner.dir.display().to_string(), cause: cause.clone() });
-        }
+        inner.sound()?;
         if inner.written >= SEGMENT_BYTES {
             let next = inner.segment + 1;
             inner.checkpoint(next)?;
@@ -327,11 +263,43 @@ impl<L: Ledger> Inner<L> {
         self.buffer = bytes;
     }
 
+    /// Writes a line of no operation, with those that wait.
+    fn line(&mut self, line: &impl Serialize) {
+        let mut bytes = std::mem::take(&mut self.buffer);
+        let from = bytes.len();
+        match serde_json::to_writer(&mut bytes, line) {
+            Ok(()) => bytes.push(b'\n'),
+            Err(error) => {
+                bytes.truncate(from);
+                self.broken.get_or_insert(error.to_string());
+            }
+        }
+        self.append(&bytes);
+        bytes.clear();
+        self.buffer = bytes;
+    }
+
     fn append(&mut self, bytes: &[u8]) {
+        // After a line that is missing nothing may follow: the next life would believe that it is whole.
+        if self.broken.is_some() {
+            return;
+        }
         // One call, so that a kill leaves at most the last line incomplete.
         match self.file.write_all(bytes) {
             Ok(()) => self.written += bytes.len() as u64,
-            Err(error) => drop(self.broken.get_or_insert(error.to_string())),
+            Err(error) => {
+                // Without this, half a line stays at the end, which says nothing either.
+                let _ = self.file.set_len(self.written);
+                self.broken = Some(error.to_string());
+            }
+        }
+    }
+
+    /// Returns why lines are lost, if they are.
+    fn sound(&self) -> Result<(), JournalError> {
+        match &self.broken {
+            Some(cause) => Err(JournalError { place: self.dir.display().to_string(), cause: cause.clone() }),
+            None => Ok(()),
         }
     }
 

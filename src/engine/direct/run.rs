@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 
 use super::crash::Crash;
 use super::runner::Loaded;
-use super::spec::{DirectSpec, Handles, Workload};
+use super::spec::{DirectSpec, Handles, Workload, application};
+use crate::config::BankConfig;
 pub use crate::model::lane::{Lane, LaneFigures};
 use crate::model::step::{Action, StepReport};
 pub use crate::model::verdict::{CheckResult, Verdict};
@@ -96,13 +97,13 @@ impl Run {
             expected: expected.iter().map(|name| (*name).to_owned()).collect(),
             fail_fast: false,
             dir,
-            application: "soakd direct".into(),
+            application: String::new(),
             plants: Vec::new(),
         };
         Self { spec, pool: None }
     }
 
-    /// Sets the length of the load, or of one scenario of the catalog.
+    /// Sets the length of the load, up to 13,000 seconds, or of one scenario of the catalog.
     pub fn seconds(mut self, seconds: u32) -> Self {
         match &mut self.spec.workload {
             Workload::Bank(bank) => bank.seconds = seconds,
@@ -206,7 +207,14 @@ impl Run {
     /// Runs one cycle and verifies it; an error says that it could not be run at all.
     pub fn go(mut self) -> anyhow::Result<RunResult> {
         let foreign = match &self.spec.workload {
-            Workload::Bank(bank) => bank.foreign_keys,
+            Workload::Bank(bank) => {
+                let (seconds, most) = (bank.seconds, BankConfig::SECONDS_MAX);
+                anyhow::ensure!(
+                    seconds <= most,
+                    "{seconds} seconds are too long for a load of the bank: choose 1 to {most}"
+                );
+                bank.foreign_keys
+            }
             Workload::Catalog(_) => true,
         };
         if let Backend::Sqlite { foreign_keys, path, .. } = &mut self.spec.backend {
@@ -220,11 +228,17 @@ impl Run {
             Workload::Catalog(catalog) => catalog.clients * 2 + 5,
         };
         self.spec.pool = self.pool.unwrap_or(workers.min(50));
+        self.spec.application = application(&self.spec.dir);
         run_spec(self.spec, Handles::default())
     }
 }
 
-/// Runs one cycle and verifies it, as [`Run::go`] does.
+/// The load was stopped before its end, so there is nothing to verify.
+#[derive(Debug, thiserror::Error)]
+#[error("the load was stopped before its end; nothing was verified")]
+pub struct Stopped;
+
+/// Runs one cycle and verifies it, as [`Run::go`] does; a load that is stopped before its end is an error.
 pub fn run_spec(spec: DirectSpec, handles: Handles) -> anyhow::Result<RunResult> {
     let (workload, backend, seed) = (spec.workload.word(), spec.backend.name(), spec.seed);
     let started = Instant::now();
@@ -237,6 +251,10 @@ pub fn run_spec(spec: DirectSpec, handles: Handles) -> anyhow::Result<RunResult>
         }
     };
     let loaded = runner.load(1, &tell)?;
+    if matches!(loaded, Loaded::Stopped) {
+        runner.close();
+        anyhow::bail!(Stopped);
+    }
     let unsettled = runner.settle(1)?;
     let verified = runner.verify(1)?;
     let crash = match loaded {

@@ -197,9 +197,16 @@ impl<C: Course> Runner<C> {
             totals: &mut totals,
         };
         let worked = self.runtime.block_on(self.work(&mut watch, &shift, done));
-        if let Ok(Worked::Failed) = &worked {
-            tally.decide(true);
-            watch.rest()?;
+        match &worked {
+            Ok(Worked::Failed) => {
+                tally.decide(true);
+                watch.rest()?;
+            }
+            Ok(Worked::Stopped) => {
+                tally.decide(false);
+                watch.carry();
+            }
+            Ok(Worked::Whole) | Err(_) => {}
         }
         self.totals = totals;
         Ok(match worked? {

@@ -1,6 +1,7 @@
 //! What a worker process is told of a direct workload, and the runner that it makes of it.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::plan;
 use super::runner::{Drive, Runner, RunnerError, RunnerSpec};
 use crate::target::sql::{Backend, Engine, Plant, PoolSpec};
 use crate::workload::bank::BankSpec;
-use crate::workload::catalog::CatalogSpec;
+use crate::workload::catalog::{CatalogSpec, digest};
 
 /// Which workload drives the database.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,6 +129,13 @@ impl DirectSpec {
     }
 }
 
+/// Returns the name under which a server lists the connections of the run with this journal: no other run has it, and the next
+/// life of the same run has it again, so that it can wait for what the last one left.
+pub fn application(journal: &Path) -> String {
+    let journal = std::path::absolute(journal).unwrap_or_else(|_| journal.to_owned());
+    format!("soakd {}", digest(&[journal.as_os_str().as_bytes()]))
+}
+
 fn driven<C: Course>(course: C, spec: RunnerSpec, handles: Handles) -> Result<Box<dyn Drive>, RunnerError> {
     let mut runner = Runner::new(course, spec)?;
     (runner.stop, runner.operations) = (handles.stop, handles.operations);
@@ -152,10 +160,24 @@ fn plant(workload: &str, name: &str) -> Option<Plant> {
         ("bank", "lost-update") => Plant::Undo { part: part("balance = balance + "), nth: 4, times: 1 },
         ("bank", "double-credit") => Plant::Twice { part: part("balance = balance + "), nth: 4, times: 1 },
         // All roles begin with a page; some of these are a reader's, and only readers look at whole pages.
-        ("bank", "phantom-read") => Plant::Extra { part: part("LIMIT $1 OFFSET $2"), nth: 40, times: 60 },
+        ("bank", "phantom-read") => Plant::Extra { part: part("LIMIT $1 OFFSET $2"), nth: 40, times: 100_000 },
         ("bank", "lost-batch-half") => Plant::Undo { part: part("INSERT INTO accounts"), nth: 211, times: 10 },
         ("catalog", "lost-update") => Plant::Undo { part: part("UPDATE datasets"), nth: 20, times: 8 },
         ("catalog", "leaked-connection") => Plant::LeakLease { nth: 50 },
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_life_has_the_same_name_and_no_other_run_has_it() {
+        let name = application(Path::new("/state/0/journal"));
+        assert_eq!(name, application(Path::new("/state/0/./journal")));
+        assert_ne!(name, application(Path::new("/state/1/journal")));
+        // PostgreSQL cuts longer ones.
+        assert!(name.starts_with("soakd ") && name.len() < 64, "{name}");
+    }
 }

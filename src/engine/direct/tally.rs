@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::course::Turn;
+use super::course::{CACHE_HIT, NOTHING_TO_DO, Turn};
 use crate::model::finding::{Finding, Kind, cut};
 use crate::model::lane::{End, Lane, LaneFigures, count};
 use crate::stats::latency::Latencies;
 use crate::target::sql::SqlError;
 
 /// Findings of one second and lane; all further errors are only counted.
-const FINDINGS_MAX: usize = 16;
+pub(super) const FINDINGS_MAX: usize = 16;
 
 /// Decides which errors the configuration expects: by kind, by code, or by both as tables name them.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +61,18 @@ pub struct Tally {
 struct Count {
     figures: LaneFigures,
     latency: Latencies,
+    /// Findings that were told since the counts were taken.
+    told: usize,
+    /// Those of outages.
     findings: Vec<Finding>,
+}
+
+/// An error that nobody expects, as the next step of its lane is to tell of it.
+#[derive(Debug)]
+pub struct Met {
+    pub name: String,
+    /// None of an outage, which is told as a whole, and where there are too many.
+    pub finding: Option<Finding>,
 }
 
 /// A time in which the database does not answer: one finding, however many operations met it.
@@ -107,41 +118,48 @@ impl Tally {
         Self { cycle, expected, patience, lanes, held: Mutex::default(), first: Mutex::default() }
     }
 
-    /// Counts an operation; returns true if its error is one that nobody expects.
-    pub fn note(&self, (lane, worker): (Lane, u32), turn: &Turn, latency: Duration) -> bool {
-        let Some(count_of) = self.lanes.get(&lane) else { return false };
-        if turn.end == End::Acknowledged && turn.error.is_none() {
-            let mut counts = lock(count_of);
+    /// Counts an operation; returns its error if that is one that nobody expects. Its latency counts however it ended: who only
+    /// waited and was refused was served worst of all.
+    pub fn note(&self, (lane, worker): (Lane, u32), turn: &Turn, latency: Duration) -> Option<Met> {
+        let mut counts = lock(self.lanes.get(&lane)?);
+        if !turn.notes.iter().any(|(name, _)| *name == NOTHING_TO_DO) {
             counts.latency.record(latency.as_micros() as u64);
-            turn.notes.iter().for_each(|(name, n)| count(&mut counts.figures.notes, name, *n));
-            drop(counts);
-            let mut held = lock(&self.held);
-            if held.outage.is_some() {
-                held.acknowledged = Some(Instant::now());
-            }
-            return false;
         }
-        let mut counts = lock(count_of);
         turn.notes.iter().for_each(|(name, n)| count(&mut counts.figures.notes, name, *n));
-        let Some(error) = &turn.error else { return false };
+        let Some(error) = &turn.error else {
+            drop(counts);
+            self.noted_answer(turn);
+            return None;
+        };
         if self.expected.covers(error) {
             count(&mut counts.figures.expected, &error.name(), 1);
-            return false;
+            return None;
         }
-        count(&mut counts.figures.unexpected, &error.name(), 1);
+        let name = error.name();
         let finding = self.finding(lane, worker, error);
         lock(&self.first).get_or_insert_with(|| First { lane, worker, at_ms: finding.at_ms, error: error.clone() });
         if is_outage(error) {
             drop(counts);
-            let (mut held, now) = (lock(&self.held), Instant::now());
-            let met = BTreeMap::new();
-            let outage = held.outage.get_or_insert(Outage { since: now, last: now, lane, first: finding, met });
+            let (mut held, now, met) = (lock(&self.held), Instant::now(), BTreeMap::new());
+            // It was away since the first operation that met it began to wait.
+            let since = now.checked_sub(latency).unwrap_or(now);
+            let outage = held.outage.get_or_insert(Outage { since, last: now, lane, first: finding, met });
             outage.last = now;
-            count(&mut outage.met, &error.name(), 1);
-        } else if counts.findings.len() < FINDINGS_MAX {
-            counts.findings.push(finding);
+            count(&mut outage.met, &name, 1);
+            return Some(Met { name, finding: None });
         }
-        true
+        counts.told += 1;
+        let finding = (counts.told <= FINDINGS_MAX).then_some(finding);
+        Some(Met { name, finding })
+    }
+
+    /// Takes note that an operation was answered, if the database was asked for it.
+    fn noted_answer(&self, turn: &Turn) {
+        let asked = !turn.notes.iter().any(|(name, _)| *name == CACHE_HIT);
+        let mut held = lock(&self.held);
+        if turn.end == End::Acknowledged && asked && held.outage.is_some() {
+            held.acknowledged = Some(Instant::now());
+        }
     }
 
     fn finding(&self, lane: Lane, worker: u32, error: &SqlError) -> Finding {
@@ -183,7 +201,7 @@ impl Tally {
     /// Takes what a lane counted since the last time.
     pub fn take(&self, lane: Lane) -> (LaneFigures, Vec<Finding>) {
         let Some(counts) = self.lanes.get(&lane) else { return Default::default() };
-        let Count { mut figures, latency, findings } = std::mem::take(&mut *lock(counts));
+        let Count { mut figures, latency, findings, .. } = std::mem::take(&mut *lock(counts));
         figures.latency = latency.pack();
         (figures, findings)
     }
@@ -219,21 +237,29 @@ mod tests {
     }
 
     #[test]
-    fn expected_errors_are_counted_and_all_others_are_findings() {
+    fn expected_errors_are_counted_and_all_others_are_told() {
         let tally = tally(&["deadlock"]);
-        let worker = (Lane::Reader, 2);
-        assert!(!tally.note(worker, &Turn::acknowledged(), Duration::from_micros(70)));
-        assert!(!tally.note(worker, &Turn::met(error(Kind::Deadlock, Some("40P01"))), Duration::ZERO));
+        let (worker, time) = ((Lane::Reader, 2), Duration::from_micros(70));
+        assert!(tally.note(worker, &Turn::acknowledged(), time).is_none());
+        assert!(tally.note(worker, &Turn::met(error(Kind::Deadlock, Some("40P01"))), time).is_none());
         assert!(tally.first().is_none());
-        assert!(tally.note(worker, &Turn::met(error(Kind::Constraint, Some("23505"))), Duration::ZERO));
+        let wrong = || Turn::met(error(Kind::Constraint, Some("23505")));
+        let met = tally.note(worker, &wrong(), time).unwrap();
         assert_eq!(tally.first().map(|first| (first.worker, first.error.kind)), Some((2, Kind::Constraint)));
+        let finding = met.finding.unwrap();
+        assert!(!finding.tolerated && finding.message.starts_with("reader 2: "));
+        assert_eq!(met.name, "constraint (23505)");
+        let told = (1..FINDINGS_MAX + 9).filter(|_| tally.note(worker, &wrong(), time).unwrap().finding.is_some());
+        assert_eq!(told.count(), FINDINGS_MAX - 1);
+        let idle = Turn { notes: vec![(NOTHING_TO_DO, 1)], ..Turn::acknowledged() };
+        tally.note(worker, &idle, time);
         let (figures, findings) = tally.take(Lane::Reader);
-        assert_eq!(figures.expected["deadlock (40P01)"], 1);
-        assert_eq!(figures.unexpected["constraint (23505)"], 1);
-        assert_eq!(Latencies::unpack(&figures.latency).map(|all| all.count()), Some(1));
-        assert_eq!(findings.len(), 1);
-        assert!(!findings[0].tolerated && findings[0].message.starts_with("reader 2: "));
+        assert_eq!((figures.expected["deadlock (40P01)"], findings.len()), (1, 0));
+        // However they ended, and without the one that had nothing to do.
+        let counted = Latencies::unpack(&figures.latency).map(|all| all.count());
+        assert_eq!(counted, Some(2 + FINDINGS_MAX as u64 + 9));
         assert_eq!(tally.take(Lane::Reader).0.expected.len(), 0, "what was taken is not counted again");
+        assert!(tally.note(worker, &wrong(), time).unwrap().finding.is_some(), "the next second has room");
     }
 
     #[test]
@@ -241,16 +267,23 @@ mod tests {
         let (worker, gone) =
             ((Lane::Reader, 1), || Turn::met(SqlError { side: Side::Network, ..error(Kind::Reset, None) }));
         let healed = tally(&[]);
-        healed.note(worker, &gone(), Duration::ZERO);
+        let met = healed.note(worker, &gone(), Duration::from_secs(2)).unwrap();
+        assert!(met.finding.is_none() && met.name == "reset");
         healed.note(worker, &gone(), Duration::ZERO);
         healed.decide(false);
         assert!(healed.is_waiting() && healed.take(Lane::Reader).1.is_empty());
+        // A cache says nothing about the database.
+        let cached = Turn { notes: vec![(CACHE_HIT, 1)], ..Turn::acknowledged() };
+        healed.note(worker, &cached, Duration::ZERO);
+        healed.decide(false);
+        assert!(healed.is_waiting());
         healed.note(worker, &Turn::acknowledged(), Duration::ZERO);
         healed.decide(false);
         assert!(!healed.is_waiting());
         let findings = healed.take(Lane::Reader).1;
         assert!(findings.len() == 1 && findings[0].tolerated, "{findings:?}");
         assert!(findings[0].message.contains("reset 2"), "{findings:?}");
+        assert!(!findings[0].message.contains("for 0.") && !findings[0].message.contains("for 1."), "{findings:?}");
         let lasting = tally(&[]);
         lasting.note(worker, &gone(), Duration::ZERO);
         lasting.decide(true);

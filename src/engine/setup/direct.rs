@@ -1,5 +1,6 @@
 //! What a run of a direct workload is made of: settings resolved to what its worker process is told.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -7,11 +8,11 @@ use secrecy::ExposeSecret;
 
 use super::Setup;
 use crate::config::{
-    BankConfig, CatalogConfig, Config, EngineConfig, IsolationConfig, JournalConfig, RatesConfig, SqliteConfig,
-    TargetConfig, WorkloadConfig,
+    BankConfig, CatalogConfig, Config, EngineConfig, IsolationConfig, JournalConfig, PostgresConfig, RatesConfig,
+    SqliteConfig, TargetConfig, WorkloadConfig, flatten,
 };
 use crate::engine::direct::runner::steps;
-use crate::engine::direct::spec::{DirectSpec, Workload};
+use crate::engine::direct::spec::{DirectSpec, Workload, application};
 use crate::model::lane::Lane;
 use crate::model::record::ScaleRecord;
 use crate::target::sql::{Backend, Engine, Isolation, Journal, Url};
@@ -21,6 +22,8 @@ use crate::workload::sync::{Plan, Shape};
 
 /// Name of the SQLite file that a run makes for itself.
 const FILE: &str = "direct.sqlite";
+/// Name under which a run keeps where its database is.
+const PLACE: &str = "target.postgres.place";
 
 impl Setup {
     /// Returns the plan of a direct workload, of which the engine needs to know only how many steps there are.
@@ -61,6 +64,16 @@ impl Setup {
         }
     }
 
+    /// Returns every setting that makes a run what it is, with the database that the address of a direct workload leads to:
+    /// the same reference may lead to another one later.
+    pub fn identity(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut flat = flatten(&self.config);
+        if let TargetConfig::Postgres(postgres) = &self.config.target {
+            flat.insert(PLACE.into(), url(postgres)?.place());
+        }
+        Ok(flat)
+    }
+
     /// Returns what the worker of a direct workload is told; `None` for the sync workload.
     pub fn direct(&self, run: &str, dir: &Path, seed: u64) -> anyhow::Result<Option<DirectSpec>> {
         let Some(mut spec) = direct_spec(&self.config, dir, seed)? else { return Ok(None) };
@@ -82,9 +95,7 @@ impl Setup {
 pub fn direct_spec(config: &Config, dir: &Path, seed: u64) -> anyhow::Result<Option<DirectSpec>> {
     let Some(workload) = workload(config) else { return Ok(None) };
     let url = match &config.target {
-        TargetConfig::Postgres(postgres) => {
-            postgres.url.resolve().context("target.postgres.url")?.expose_secret().to_owned()
-        }
+        TargetConfig::Postgres(postgres) => url(postgres)?.0,
         _ => String::new(),
     };
     let (engine, pool, fail_fast, expected) = match &config.workload {
@@ -107,9 +118,13 @@ pub fn direct_spec(config: &Config, dir: &Path, seed: u64) -> anyhow::Result<Opt
         expected,
         fail_fast,
         dir: dir.join("journal"),
-        application: format!("soakd {seed}"),
+        application: application(&dir.join("journal")),
         plants: Vec::new(),
     }))
+}
+
+fn url(postgres: &PostgresConfig) -> anyhow::Result<Url> {
+    Ok(Url(postgres.url.resolve().context("target.postgres.url")?.expose_secret().to_owned()))
 }
 
 fn workload(config: &Config) -> Option<Workload> {

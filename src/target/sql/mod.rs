@@ -89,6 +89,18 @@ impl Url {
         };
         format!("postgres://{host}/{}", config.get_dbname().or(config.get_user()).unwrap_or_default())
     }
+
+    /// Returns the TCP ports that it leads to; none where it leads to Unix sockets only.
+    pub fn ports(&self) -> Vec<u16> {
+        use tokio_postgres::config::{Config, Host};
+        let Ok(config) = self.0.parse::<Config>() else { return Vec::new() };
+        let tcp = config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_)));
+        match config.get_ports() {
+            _ if !tcp && config.get_hostaddrs().is_empty() => Vec::new(),
+            [] => vec![5432],
+            ports => ports.to_vec(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Url {

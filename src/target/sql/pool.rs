@@ -17,6 +17,9 @@ use crate::model::finding::{Kind, Side};
 /// Longest wait for what closed sessions leave behind, each.
 const REMAINS_LIMIT: Duration = Duration::from_secs(10);
 
+/// Pools that were made in this process.
+static POOLS: AtomicU32 = AtomicU32::new(0);
+
 thread_local! {
     /// True on a thread that has a runtime of its own.
     static ALONE: Cell<bool> = const { Cell::new(false) };
@@ -31,6 +34,8 @@ pub fn has_own_runtime() {
 /// The sessions that workers share. Its calls need a tokio runtime; a session of PostgreSQL needs the one that it was opened in.
 pub struct Pool {
     spec: PoolSpec,
+    /// Name of the threads that its sessions have of their own.
+    thread: String,
     slots: Semaphore,
     /// Sessions that wait for work, each with the thread whose runtime it belongs to; `None` for the common one.
     idle: Mutex<Vec<(Option<ThreadId>, Session)>>,
@@ -96,6 +101,8 @@ impl Pool {
     /// Returns an empty pool; nothing is connected yet.
     pub fn new(spec: PoolSpec) -> Self {
         Self {
+            // The kernel keeps 15 bytes of a name.
+            thread: format!("soakd-sql-{:x}", POOLS.fetch_add(1, Ordering::Relaxed) & 0xf_ffff),
             slots: Semaphore::new(spec.size as usize),
             plants: Plants::new(&spec.plants).map(Arc::new),
             spec,
@@ -113,6 +120,11 @@ impl Pool {
         &self.spec
     }
 
+    /// Returns the name of the threads that sessions of SQLite have of their own, which no other pool's have.
+    pub fn thread(&self) -> &str {
+        &self.thread
+    }
+
     /// Waits for a session, at most until the deadline, and sets that as the deadline of what is done with it.
     pub async fn get(&self, deadline: Instant) -> Result<Lease<'_>, SqlError> {
         let slot = match self.slots.try_acquire() {
@@ -125,7 +137,7 @@ impl Pool {
         let mut session = match self.at_hand() {
             Some(session) => session,
             None => {
-                let session = Session::open(&self.spec, self.plants.clone(), deadline).await?;
+                let session = Session::open((&self.spec, &self.thread), self.plants.clone(), deadline).await?;
                 self.open.fetch_add(1, Ordering::Relaxed);
                 self.opened.fetch_add(1, Ordering::Relaxed);
                 session

@@ -22,14 +22,14 @@ enum Link {
 
 impl Session {
     pub(super) async fn open(
-        spec: &PoolSpec,
+        (spec, thread): (&PoolSpec, &str),
         plants: Option<Arc<Plants>>,
         deadline: Instant,
     ) -> Result<Self, SqlError> {
         let link = match &spec.backend {
             Backend::Sqlite { path, journal, busy_ms, foreign_keys } => {
                 let (path, journal, busy_ms, foreign_keys) = (path.clone(), *journal, *busy_ms, *foreign_keys);
-                let file = SqliteSpec { path, journal, busy_ms, foreign_keys };
+                let file = SqliteSpec { path, journal, busy_ms, foreign_keys, thread: thread.to_owned() };
                 Link::Sqlite(SqliteSession::open(file, spec.engine, deadline).await?)
             }
             Backend::Postgres { url, isolation } => {

@@ -18,6 +18,8 @@ pub(super) struct SqliteSpec {
     pub journal: Journal,
     pub busy_ms: u64,
     pub foreign_keys: bool,
+    /// Name of the thread of a connection that has one.
+    pub thread: String,
 }
 
 /// A connection to a SQLite file.

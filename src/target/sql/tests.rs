@@ -16,7 +16,7 @@ fn soon() -> Instant {
 
 /// Returns a deadline that is to be reached.
 fn brief() -> Instant {
-    Instant::now() + Duration::from_millis(100)
+    Instant::now() + Duration::from_secs(1)
 }
 
 fn spec(backend: Backend, engine: Engine) -> PoolSpec {
@@ -26,7 +26,7 @@ fn spec(backend: Backend, engine: Engine) -> PoolSpec {
 
 fn on_sqlite(path: &Path, engine: Engine) -> PoolSpec {
     let (path, journal) = (path.to_owned(), Journal::Wal);
-    spec(Backend::Sqlite { path, journal, busy_ms: 10_000, foreign_keys: true }, engine)
+    spec(Backend::Sqlite { path, journal, busy_ms: 60_000, foreign_keys: true }, engine)
 }
 
 fn on_postgres(url: String, isolation: Isolation) -> PoolSpec {
@@ -57,4 +57,13 @@ async fn until(mut reached: impl AsyncFnMut() -> bool) {
 
 fn entries(dir: &str) -> usize {
     std::fs::read_dir(dir).unwrap().count()
+}
+
+#[test]
+fn ports_are_those_of_addresses_with_one() {
+    let ports = |url: &str| Url(url.into()).ports();
+    assert_eq!(ports("postgres://me@host/db"), [5432]);
+    assert_eq!(ports("postgres://me@host:6000,other:6001/db"), [6000, 6001]);
+    assert_eq!(ports("hostaddr=127.0.0.1 port=7 user=me"), [7]);
+    assert!(ports("host=/run/postgresql port=6000 user=me").is_empty() && ports("nonsense").is_empty());
 }

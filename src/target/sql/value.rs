@@ -1,8 +1,11 @@
 //! Values of direct workloads. SQLite keeps only some of the types; whoever expects another one asks for it by name, and a
-//! value that is of no such type is said to be so.
+//! value that is of no such type is said to be so. What nobody here writes at all, such as a blob, is only described.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
+
+/// Bytes of an odd value that are shown.
+const SHOWN: usize = 12;
 
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,12 +17,40 @@ pub enum SqlValue {
     Text(String),
     Uuid(Uuid),
     Time(DateTime<Utc>),
+    /// What no workload writes, described for people.
+    Other(String),
 }
 
 /// A row, in the order of its columns.
 pub type Row = Vec<SqlValue>;
 
 impl SqlValue {
+    /// Describes a value that is of no type of the workloads.
+    pub(super) fn other(what: &str, raw: &[u8]) -> Self {
+        if raw.is_empty() {
+            return Self::Other(format!("{what} of 0 bytes"));
+        }
+        let bytes = if raw.len() == 1 { "byte" } else { "bytes" };
+        let hex: String = raw.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
+        let more = if raw.len() > SHOWN { "…" } else { "" };
+        Self::Other(format!("{what} of {} {bytes}: {hex}{more}", raw.len()))
+    }
+
+    /// Returns it for people, cut.
+    pub fn shown(&self) -> String {
+        let text = match self {
+            Self::Null => "NULL".into(),
+            Self::Bool(truth) => truth.to_string(),
+            Self::Int(n) => n.to_string(),
+            Self::Real(x) => x.to_string(),
+            Self::Text(text) => format!("'{text}'"),
+            Self::Uuid(uuid) => uuid.to_string(),
+            Self::Time(time) => time.to_rfc3339(),
+            Self::Other(what) => what.clone(),
+        };
+        text.chars().take(60).collect()
+    }
+
     /// Returns the whole number that it is.
     pub fn int(&self) -> Option<i64> {
         match self {

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use crate::config::BankConfig;
 use crate::model::lane::Lane;
+
+const _: () = assert!(BankConfig::SECONDS_MAX as u64 * RATE_MAX <= OPERATIONS_MAX, "a load ends before its numbers do");
 
 const CYCLE_BITS: u32 = 16;
 const LANE_BITS: u32 = 3;
@@ -12,8 +15,10 @@ const INDEX_BITS: u32 = 8;
 
 /// Workers of one role at most; worker 0 is the one that makes the first accounts.
 pub const WORKERS_MAX: u32 = (1 << WORKER_BITS) - 1;
-/// Operations of one worker in one cycle at most: a month at a hundred a second.
+/// Operations of one worker in one cycle at most.
 pub const OPERATIONS_MAX: u64 = (1 << NO_BITS) - 1;
+/// Operations that a worker may do in a second of the longest load.
+const RATE_MAX: u64 = 20_000;
 /// Rows of one operation at most.
 pub const ROWS_MAX: u32 = 1 << INDEX_BITS;
 

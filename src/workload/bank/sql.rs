@@ -107,6 +107,6 @@ pub const SCAN_TRANSFERS: &str = "SELECT t.id, t.from_account, t.to_account, t.a
      LEFT JOIN accounts b ON b.id = t.to_account WHERE t.id > $1 ORDER BY t.id LIMIT 2000";
 pub const SCAN_REFERENCES: &str = "SELECT id, ref_id FROM transfers WHERE id > $1 ORDER BY id LIMIT 2000";
 
-/// Other connections of the same program that are not idle.
-pub const BUSY_POSTGRES: &str = "SELECT count(*) FROM pg_stat_activity \
-     WHERE application_name = $1 AND state <> 'idle' AND pid <> pg_backend_pid()";
+/// Other connections of the same run: those that are not idle, and all.
+pub const OTHERS_POSTGRES: &str = "SELECT count(*) FILTER (WHERE state <> 'idle'), count(*) FROM pg_stat_activity \
+     WHERE datname = current_database() AND application_name = $1 AND pid <> pg_backend_pid()";

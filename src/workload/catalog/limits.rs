@@ -1,9 +1,11 @@
 //! How much the catalog may be asked for, and the environment variables by which people asked the original for it.
 
-/// Clients that there may be.
+/// Clients that there may be unless it is unbounded.
 pub const CLIENTS_MAX: u32 = 50;
 /// Seconds that a scenario may take unless it is unbounded.
 pub const SECONDS_MAX: u32 = 300;
+/// Clients and seconds that there may be even then: those of the settings.
+pub const UNBOUNDED_MAX: (u32, u32) = (1_000, 604_800);
 /// The variable that turned the original on.
 pub const RUN: &str = "RUN_STRESS_TESTS";
 /// The variable with the number of clients.
@@ -14,8 +16,8 @@ pub const SECONDS: &str = "STRESS_TEST_DURATION_SECS";
 /// What the environment asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EnvSettings {
-    /// The original ran only if it was asked to.
-    pub opted_in: bool,
+    /// Somebody wants nothing to run. The original ran only if it was asked to; here the command asks.
+    pub off: bool,
     pub clients: Option<u32>,
     pub seconds: Option<u32>,
 }
@@ -23,15 +25,19 @@ pub struct EnvSettings {
 /// Returns what is wrong with the numbers of clients and seconds, all at once.
 pub fn limits(clients: u32, seconds: u32, unbounded: bool) -> Vec<String> {
     let mut problems = Vec::new();
-    if !(1..=CLIENTS_MAX).contains(&clients) {
-        problems
-            .push(format!("The catalog takes 1 to {CLIENTS_MAX} clients, not {clients}; choose a number of these."));
+    let (clients_max, seconds_max) = if unbounded { UNBOUNDED_MAX } else { (CLIENTS_MAX, SECONDS_MAX) };
+    if !(1..=clients_max).contains(&clients) {
+        let more = if clients > clients_max && clients <= UNBOUNDED_MAX.0 { ", or add --unbounded" } else { "" };
+        problems.push(format!(
+            "The catalog takes 1 to {clients_max} clients, not {clients}; choose a number of these{more}."
+        ));
     }
     if seconds == 0 {
         problems.push("The scenarios of the catalog last at least 1 second, not 0; choose a longer time.".into());
-    } else if seconds > SECONDS_MAX && !unbounded {
+    } else if seconds > seconds_max {
+        let more = if seconds <= UNBOUNDED_MAX.1 { ", or add --unbounded" } else { "" };
         problems.push(format!(
-            "The scenarios of the catalog last 1 to {SECONDS_MAX} seconds, not {seconds}; choose a shorter time, or add --unbounded."
+            "The scenarios of the catalog last 1 to {seconds_max} seconds, not {seconds}; choose a shorter time{more}."
         ));
     }
     problems
@@ -52,15 +58,16 @@ pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<EnvSettings, 
         }
     };
     let (clients, seconds) = (number(CLIENTS), number(SECONDS));
-    let opted_in = match lookup(RUN).as_deref().map(str::trim) {
-        None | Some("" | "0") => false,
-        Some("1") => true,
-        Some(other) => {
-            problems.push(format!("{RUN} must be 1 or 0, not \"{}\"; correct it or unset it.", shown(other)));
+    let run = lookup(RUN).unwrap_or_default();
+    let off = match run.trim().to_ascii_lowercase().as_str() {
+        "" | "1" | "true" | "yes" | "on" => false,
+        "0" | "false" | "no" | "off" => true,
+        _ => {
+            problems.push(format!("{RUN} must be 1 or 0, not \"{}\"; correct it or unset it.", shown(&run)));
             false
         }
     };
-    if problems.is_empty() { Ok(EnvSettings { opted_in, clients, seconds }) } else { Err(problems) }
+    if problems.is_empty() { Ok(EnvSettings { off, clients, seconds }) } else { Err(problems) }
 }
 
 /// Returns the start of a value, for a message.
@@ -81,38 +88,43 @@ mod tests {
         assert_eq!(read(&[]), Ok(EnvSettings::default()));
         assert_eq!(
             read(&[(RUN, "1"), (CLIENTS, "20"), (SECONDS, " 60 ")]),
-            Ok(EnvSettings { opted_in: true, clients: Some(20), seconds: Some(60) })
+            Ok(EnvSettings { off: false, clients: Some(20), seconds: Some(60) })
         );
-        assert_eq!(read(&[(RUN, "0"), (CLIENTS, "")]), Ok(EnvSettings::default()));
+        assert_eq!(read(&[(RUN, ""), (CLIENTS, "")]), Ok(EnvSettings::default()));
+        for (text, off) in [("true", false), ("Yes", false), ("0", true), ("False", true), (" no ", true)] {
+            assert_eq!(read(&[(RUN, text)]), Ok(EnvSettings { off, ..EnvSettings::default() }), "{text}");
+        }
     }
 
     #[test]
     fn bad_values_are_told_all_at_once() {
-        let problems = read(&[(RUN, "yes"), (CLIENTS, "-3"), (SECONDS, "half\nan hour")]).unwrap_err();
+        let problems = read(&[(RUN, "maybe"), (CLIENTS, "-3"), (SECONDS, "half\nan hour")]).unwrap_err();
         assert_eq!(
             problems,
             [
                 "STRESS_TEST_CLIENTS must be a whole number, not \"-3\"; correct it or unset it.",
                 "STRESS_TEST_DURATION_SECS must be a whole number, not \"half an hour\"; correct it or unset it.",
-                "RUN_STRESS_TESTS must be 1 or 0, not \"yes\"; correct it or unset it.",
+                "RUN_STRESS_TESTS must be 1 or 0, not \"maybe\"; correct it or unset it.",
             ]
         );
         assert_eq!(read(&[(CLIENTS, "4294967296")]).unwrap_err().len(), 1);
     }
 
     #[test]
-    fn limits_are_those_of_the_original() {
+    fn limits_are_those_of_the_original_unless_they_are_lifted() {
         for (clients, seconds, unbounded, problems) in [
             (1, 1, false, 0),
             (50, 300, false, 0),
             (0, 0, false, 2),
             (51, 301, false, 2),
-            (51, 301, true, 1),
-            (10, u32::MAX, true, 0),
-            (10, 0, true, 1),
+            (51, 301, true, 0),
+            (1_000, 604_800, true, 0),
+            (1_001, 604_801, true, 2),
+            (0, 0, true, 2),
         ] {
             assert_eq!(limits(clients, seconds, unbounded).len(), problems, "{clients} {seconds} {unbounded}");
         }
-        assert!(limits(10, 301, false)[0].contains("--unbounded"));
+        assert!(limits(51, 301, false).iter().all(|problem| problem.contains("--unbounded")));
+        assert!(limits(1_001, u32::MAX, false).iter().all(|problem| !problem.contains("--unbounded")));
     }
 }

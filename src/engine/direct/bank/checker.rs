@@ -7,7 +7,7 @@ use super::hand::Task;
 use super::ledger::{Begin, Done};
 use super::rows::{self, Seen};
 use crate::checker::bank::{Rule, Seal};
-use crate::engine::direct::course::Turn;
+use crate::engine::direct::course::{NOTHING_TO_DO, Turn};
 use crate::target::sql::{Access, Lease, Session, SqlError, SqlValue};
 use crate::workload::bank::{Key, complex, sql};
 
@@ -56,10 +56,13 @@ impl Expect {
 
 impl Task<'_> {
     pub(super) async fn check(mut self, session: &mut Lease<'_>) -> Turn {
-        let op = self.begin(Begin::Look);
+        let op = match self.begin(Begin::Look) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         let seen = self.check_one(session).await;
         if matches!(seen, Ok(false)) {
-            self.note("empty");
+            self.note(NOTHING_TO_DO);
         }
         self.end(session, op, seen.map(|seen| Done { seen, ..Done::default() })).await
     }
@@ -149,7 +152,7 @@ impl Task<'_> {
             let transfer = rows::transfer(self.identity, row);
             let content = transfer.content;
             let its = content.from == seen.id || content.to == seen.id;
-            if !its || content.amount <= 0 || !matches!(transfer.seal, Seal::Intact(_)) {
+            if !its || content.amount <= 0 || !matches!(transfer.seal, Seal::Intact(_)) || !transfer.wrong.is_empty() {
                 let text = format!(
                     "transfer {} of {} from account {} to account {}, listed for account {}, is not as it was made",
                     transfer.id, content.amount, content.from, content.to, seen.id
@@ -187,7 +190,7 @@ impl Task<'_> {
                         "{what} of account {} {} is {} in {} rows, and must be {}",
                         seen.id,
                         seen.name,
-                        rows::shown(value),
+                        value.shown(),
                         rows.len(),
                         expect.shown()
                     );

@@ -20,7 +20,10 @@ impl Task<'_> {
         };
         let Some(seen) = self.draw(&mut page) else { return self.nothing(session).await };
         let Some(party) = party(&seen) else { return self.nothing(session).await };
-        let op = self.begin(Begin::Delete(party));
+        let op = match self.begin(Begin::Delete(party)) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         let deleted = self.delete_one(session, &seen).await;
         self.end(session, op, deleted).await
     }

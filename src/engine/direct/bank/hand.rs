@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::ledger::{BankLedger, Begin, Done};
 use super::rows::{self, Seen};
 use crate::checker::bank::{Rule, Violation};
-use crate::engine::direct::course::{Ground, Hand, Op, Turn};
+use crate::engine::direct::course::{Ground, Hand, NOTHING_TO_DO, Op, Turn};
 use crate::model::finding::Kind;
 use crate::model::lane::{End, Lane};
 use crate::target::sql::{Backend, Dialect, Isolation, Lease, Row, SqlError, SqlValue};
@@ -83,8 +83,9 @@ impl Hand for BankHand {
 
 impl Task<'_> {
     /// Writes down that the operation begins.
-    pub(super) fn begin(&self, begin: Begin) -> Op {
-        self.ground.journal.begin(self.key.lane, self.key.worker, begin)
+    pub(super) fn begin(&self, begin: Begin) -> Result<Op, Turn> {
+        let begun = self.ground.journal.begin(self.key.lane, self.key.worker, begin);
+        begun.map_err(Turn::unwritten)
     }
 
     /// Takes back what an error left, and writes down how the operation ended.
@@ -106,7 +107,10 @@ impl Task<'_> {
 
     /// Writes down an operation that could not even begin.
     pub(super) fn failed(self, error: SqlError) -> Turn {
-        let op = self.begin(Begin::Look);
+        let op = match self.begin(Begin::Look) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         self.ground.journal.end(op, End::Refused, &Done { violations: self.violations, ..Done::default() });
         Turn { end: End::Refused, error: Some(error), notes: Vec::new(), done: false }
     }
@@ -114,8 +118,11 @@ impl Task<'_> {
     /// Writes down an operation that found nothing to do.
     pub(super) async fn nothing(mut self, session: &mut Lease<'_>) -> Turn {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        let op = self.begin(Begin::Look);
-        self.note("empty");
+        let op = match self.begin(Begin::Look) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
+        self.note(NOTHING_TO_DO);
         self.end(session, op, Ok(Done::default())).await
     }
 

@@ -35,7 +35,10 @@ impl Task<'_> {
     pub(super) async fn insert(mut self, session: &mut Lease<'_>) -> Turn {
         let (first, rows) = (self.key, self.batch);
         let high = self.ground.journal.with(|ledger| ledger.high);
-        let op = self.begin(Begin::Insert { first: first.pack(), rows, high });
+        let op = match self.begin(Begin::Insert { first: first.pack(), rows, high }) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         let inserted = batch(session, self.identity, first, rows).await;
         if let Ok(ids) = &inserted
             && (ids.len() != rows as usize || !ids.is_sorted_by(|one, two| one < two))

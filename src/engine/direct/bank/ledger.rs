@@ -1,7 +1,7 @@
 //! What the bank's acknowledged operations come to, in memory that does not grow with them: which accounts there are, what
 //! every account that took part in a transfer must hold, and which transfers there are between accounts that still exist.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,8 @@ use crate::workload::bank::{Identity, Key};
 
 /// Accounts whose money is followed at most.
 pub(super) const ACCOUNTS_MAX: usize = 200_000;
+/// Deleted accounts that are remembered: more than all deleters delete while one of them holds a page.
+const WENT_MAX: usize = 8_192;
 
 /// An account that an operation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +104,9 @@ pub struct BankLedger {
     pub(super) sums: Sums,
     /// Inserts that have not ended, by the key of their first row, with whether one of their rows was seen deleted.
     pub(super) inserting: BTreeMap<u64, bool>,
+    /// Accounts that were deleted last: an operation that begins now may still mean one of them, from an old page.
+    #[serde(default)]
+    pub(super) went: VecDeque<u64>,
     /// The highest id of an account that was acknowledged.
     pub(super) high: i64,
     /// True if accounts were left out because there were too many.
@@ -118,6 +123,7 @@ impl BankLedger {
             pairs: Pairs::default(),
             sums: Sums::default(),
             inserting: BTreeMap::new(),
+            went: VecDeque::new(),
             high: 0,
             overflow: false,
             violations: Violations::default(),
@@ -136,6 +142,12 @@ impl BankLedger {
     /// Returns true if an account is known to be deleted.
     pub(super) fn is_gone(&self, packed: u64) -> bool {
         self.accounts.get(&packed).is_some_and(|followed| followed.gone.is_some())
+    }
+
+    /// Returns true if an account was deleted before any operation on it that is still open began: that operation had an old
+    /// page, and has done nothing.
+    pub(super) fn went_before(&self, packed: u64) -> bool {
+        !self.is_gone(packed) && self.went.contains(&packed)
     }
 
     /// Returns how many accounts there must be.
@@ -227,6 +239,10 @@ impl BankLedger {
             return;
         }
         self.live.remove(party.key);
+        if self.went.len() == WENT_MAX {
+            self.went.pop_front();
+        }
+        self.went.push_back(party.key);
         self.sums.deleted += 1;
         self.sums.taken += held.unwrap_or(0);
         if let Some(happened) = Key::unpack(party.key).and_then(|key| self.inserting.get_mut(&key.operation().pack())) {

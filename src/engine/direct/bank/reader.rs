@@ -15,7 +15,10 @@ const STREAMED: usize = 50;
 
 impl Task<'_> {
     pub(super) async fn read(mut self, session: &mut Lease<'_>) -> Turn {
-        let op = self.begin(Begin::Look);
+        let op = match self.begin(Begin::Look) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         let seen = self.read_some(session).await;
         self.end(session, op, seen.map(|seen| Done { seen, ..Done::default() })).await
     }
@@ -47,7 +50,9 @@ impl Task<'_> {
             );
             self.violated(Rule::Page, &text);
         }
-        for pair in seen.windows(2).filter(|pair| pair[0].name >= pair[1].name) {
+        // What is no text has no place in the order of names; that it is none is told above.
+        let named: Vec<_> = seen.iter().filter(|seen| !seen.name.is_empty()).collect();
+        for pair in named.windows(2).filter(|pair| pair[0].name >= pair[1].name) {
             let how = if pair[0].name == pair[1].name { "twice" } else { "out of order" };
             let text =
                 format!("{what} has account {} {} {how}, after account {}", pair[1].id, pair[1].name, pair[0].id);

@@ -21,12 +21,14 @@ pub(super) struct Seen {
 }
 
 /// A transfer as it was read.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct SeenTransfer {
     pub(super) id: i64,
     pub(super) content: Content,
     pub(super) reference: Uuid,
     pub(super) seal: Seal,
+    /// Values that are of another type than what is written there.
+    pub(super) wrong: Vec<String>,
 }
 
 fn value(row: &Row, at: usize) -> &SqlValue {
@@ -50,9 +52,12 @@ pub(super) fn account(identity: Identity, row: &Row) -> Seen {
     let name = value(row, 1).text().unwrap_or_default().to_owned();
     let key = identity.read(&name);
     let mut wrong = Vec::new();
+    if value(row, 1).text().is_none() {
+        wrong.push(format!("name is {}, no text", value(row, 1).shown()));
+    }
     let mut whole = |at: usize, what: &str| {
         value(row, at).int().unwrap_or_else(|| {
-            wrong.push(format!("{what} is {}, no whole number", shown(value(row, at))));
+            wrong.push(format!("{what} is {}, no whole number", value(row, at).shown()));
             0
         })
     };
@@ -61,7 +66,7 @@ pub(super) fn account(identity: Identity, row: &Row) -> Seen {
         let Values { ref_id, interest_rate, risk_score, created_at } = identity.values(key);
         let mut same = |at: usize, what: &str, same: bool, written: &dyn Display| {
             if !same {
-                wrong.push(format!("{what} is {}, not {written}", shown(value(row, at))));
+                wrong.push(format!("{what} is {}, not {written}", value(row, at).shown()));
             }
         };
         same(3, "ref_id", value(row, 3).uuid() == Some(ref_id), &ref_id);
@@ -82,34 +87,40 @@ pub(super) fn brief(identity: Identity, row: &Row) -> Option<Seen> {
 
 /// Reads a transfer: id, sender, receiver, amount, reference, time.
 pub(super) fn transfer(identity: Identity, row: &Row) -> SeenTransfer {
-    let int = |at: usize| value(row, at).int().unwrap_or(-1);
-    let content = Content { from: int(1), to: int(2), amount: int(3) };
-    let reference = value(row, 4).uuid().unwrap_or_default();
+    let mut wrong = Vec::new();
+    let mut odd =
+        |at: usize, what: &str, noun: &str| wrong.push(format!("{what} is {}, no {noun}", value(row, at).shown()));
+    let mut int = |at: usize, what: &str| {
+        value(row, at).int().unwrap_or_else(|| {
+            odd(at, what, "whole number");
+            -1
+        })
+    };
+    let id = int(0, "id");
+    let content = Content { from: int(1, "from_account"), to: int(2, "to_account"), amount: int(3, "amount") };
+    let reference = value(row, 4).uuid().unwrap_or_else(|| {
+        odd(4, "ref_id", "UUID");
+        Uuid::nil()
+    });
+    let time = value(row, 5).time();
+    if time.is_none() {
+        odd(5, "created_at", "moment");
+    }
     let seal = match identity.examine(reference, content) {
-        Reference::Intact(key) if value(row, 5).time() == Some(identity.transfer_time(key)) => Seal::Intact(key.pack()),
+        Reference::Intact(key) if time == Some(identity.transfer_time(key)) => Seal::Intact(key.pack()),
         Reference::Intact(key) | Reference::Altered(key) => Seal::Altered(key.pack()),
         Reference::Foreign => Seal::Foreign,
     };
-    SeenTransfer { id: int(0), content, reference, seal }
+    SeenTransfer { id, content, reference, seal, wrong }
 }
 
 /// Returns the key that a joined name carries; `None` where no account was joined.
 pub(super) fn joined(identity: Identity, row: &Row, at: usize) -> Option<(String, Option<Key>)> {
-    value(row, at).text().map(|name| (name.to_owned(), identity.read(name)))
-}
-
-/// Returns a value for people, cut.
-pub(super) fn shown(value: &SqlValue) -> String {
-    let text = match value {
-        SqlValue::Null => "NULL".into(),
-        SqlValue::Bool(truth) => truth.to_string(),
-        SqlValue::Int(n) => n.to_string(),
-        SqlValue::Real(x) => x.to_string(),
-        SqlValue::Text(text) => format!("'{text}'"),
-        SqlValue::Uuid(uuid) => uuid.to_string(),
-        SqlValue::Time(time) => time.to_rfc3339(),
-    };
-    text.chars().take(60).collect()
+    match value(row, at) {
+        SqlValue::Null => None,
+        SqlValue::Text(name) => Some((name.clone(), identity.read(name))),
+        odd => Some((odd.shown(), None)),
+    }
 }
 
 /// Returns the first value of the first row.

@@ -2,6 +2,7 @@
 
 mod faults;
 mod life;
+mod odd;
 mod postgres;
 
 use std::path::PathBuf;

@@ -33,7 +33,10 @@ impl Task<'_> {
         let (Some(sender), Some(receiver)) = (party(&from), party(&to)) else { return self.nothing(session).await };
         let amount = self.rng.random_range(1..=(from.balance / 4).max(1));
         let begin = Begin::Transfer { key: self.key.pack(), from: sender, to: receiver, amount };
-        let op = self.begin(begin);
+        let op = match self.begin(begin) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         let moved = self.move_money(session, &from, &to, amount).await;
         self.end(session, op, moved.map(|()| Done::default())).await
     }

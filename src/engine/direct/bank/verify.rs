@@ -76,20 +76,20 @@ impl Scan<'_> {
         if self.session.dialect() == Dialect::Postgres {
             self.session.script(sql::POSTGRES_SNAPSHOT).await?;
         }
-        let mut after = 0;
+        let mut after = i64::MIN;
         loop {
             self.fresh();
             let page = self.session.query(sql::SCAN_ACCOUNTS, &[SqlValue::Int(after)]).await?;
-            let Some(last) = page.last().and_then(|row| row.first()).and_then(SqlValue::int) else { break };
             page.iter().for_each(|row| self.account(&rows::account(self.identity, row)));
+            let Some(last) = page.last().and_then(|row| row.first()).and_then(SqlValue::int) else { break };
             after = last;
         }
-        let mut after = 0;
+        let mut after = i64::MIN;
         loop {
             self.fresh();
             let page = self.session.query(sql::SCAN_TRANSFERS, &[SqlValue::Int(after)]).await?;
-            let Some(last) = page.last().and_then(|row| row.first()).and_then(SqlValue::int) else { break };
             page.iter().for_each(|row| self.transfer(row));
+            let Some(last) = page.last().and_then(|row| row.first()).and_then(SqlValue::int) else { break };
             after = last;
         }
         Ok(())
@@ -125,6 +125,7 @@ impl Scan<'_> {
             from_exists: from.is_some(),
             to_exists: to.is_some(),
             seal: seen.seal,
+            wrong: seen.wrong,
         });
         self.content = self.content.wrapping_add(xxh3_64(seen.reference.as_bytes()));
         let (Some((_, Some(from))), Some((_, Some(to)))) = (from, to) else { return };

@@ -14,7 +14,7 @@ use super::attempts::{self, Attempts};
 use super::ledger::{Begin, Breach, CatalogLedger, Done, Met, Rule, left};
 use super::sql;
 use crate::checker::catalog::Row;
-use crate::engine::direct::course::{Ground, Hand, Op, Turn};
+use crate::engine::direct::course::{CACHE_HIT, Ground, Hand, Op, Turn};
 use crate::model::finding::Kind;
 use crate::model::lane::{End, Lane};
 use crate::target::sql::SqlError;
@@ -36,6 +36,8 @@ pub(super) struct Client {
     wrote: BTreeMap<u32, i64>,
     /// Operations of the lane that it did before this life, and in it.
     done: u64,
+    /// Its thread is known.
+    noted: bool,
     pub(super) attempts: Attempts,
 }
 
@@ -46,7 +48,7 @@ impl Client {
         let rng = branch(ground.seed, ground.cycle, place, done as u32);
         let attempts = if lane == Lane::LockResolution { Attempts::of(&ground, worker) } else { Attempts::default() };
         let (seen, wrote) = (BTreeMap::new(), BTreeMap::new());
-        Self { shared, ground, lane, worker, rng, seen, wrote, done, attempts }
+        Self { shared, ground, lane, worker, rng, seen, wrote, done, noted: false, attempts }
     }
 
     fn any(&mut self, most: u32) -> u32 {
@@ -92,8 +94,9 @@ impl Client {
         turn
     }
 
-    fn begin(&self, begin: Begin) -> Op {
-        self.ground.journal.begin(self.lane, self.worker, begin)
+    fn begin(&self, begin: Begin) -> Result<Op, Turn> {
+        let begun = self.ground.journal.begin(self.lane, self.worker, begin);
+        begun.map_err(Turn::unwritten)
     }
 
     async fn row(&self, dataset: u32, deadline: Instant) -> Result<Row, SqlError> {
@@ -103,7 +106,10 @@ impl Client {
 
     /// Reads a dataset from the database.
     pub(super) async fn read(&mut self, dataset: u32, deadline: Instant) -> Turn {
-        let op = self.begin(Begin::Read(dataset));
+        let op = match self.begin(Begin::Read(dataset)) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         let floor = self.shared.watch.floor(dataset);
         let mut done = Done::default();
         match self.row(dataset, deadline).await {
@@ -117,7 +123,10 @@ impl Client {
 
     /// Reads a dataset through the cache.
     async fn read_cached(&mut self, dataset: u32, deadline: Instant) -> Turn {
-        let op = self.begin(Begin::Read(dataset));
+        let op = match self.begin(Begin::Read(dataset)) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         let mut done = Done::default();
         let floor = self.shared.watch.old_floor(dataset, Instant::now());
         match self.through_cache(dataset, deadline).await {
@@ -129,7 +138,7 @@ impl Client {
                 self.hold(&mut done, (dataset, version), floor, true);
                 done.cached = Some(version);
                 let mut turn = self.succeeded(op, &done, "reads");
-                turn.notes.push((if hit { "cache.hits" } else { "cache.misses" }, 1));
+                turn.notes.push((if hit { CACHE_HIT } else { "cache.misses" }, 1));
                 turn
             }
             Err(error) => self.failed(op, error, done),
@@ -148,7 +157,10 @@ impl Client {
 
     /// Reads the list of all datasets.
     async fn list(&mut self, deadline: Instant) -> Turn {
-        let op = self.begin(Begin::Read(0));
+        let op = match self.begin(Begin::Read(0)) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         let (floors, datasets) = (self.shared.watch.floors(), self.shared.spec.datasets);
         let mut done = Done::default();
         let rows = async {
@@ -187,13 +199,19 @@ impl Client {
         let (mut lease, row) = match read.await {
             Ok(read) => read,
             Err(error) => {
-                let op = self.begin(Begin::Read(dataset));
+                let op = match self.begin(Begin::Read(dataset)) {
+                    Ok(op) => op,
+                    Err(turn) => return turn,
+                };
                 done.gave_up = last && met(&error) != Met::Error;
                 return self.failed(op, error, done);
             }
         };
         self.hold(&mut done, (dataset, row.state.version), floor, false);
-        let op = self.begin(Begin::Write(dataset, row.state.version, row.state.content.clone()));
+        let op = match self.begin(Begin::Write(dataset, row.state.version, row.state.content.clone())) {
+            Ok(op) => op,
+            Err(turn) => return turn,
+        };
         let left = left(op, row.state.version, &row.state.content);
         let replaced = sql::replace(&mut lease, &dataset_name(dataset), &row, &left).await;
         // Whoever loads for the cache may wait for a session, and this one may then wait for that load.
@@ -251,6 +269,9 @@ impl Client {
 #[async_trait]
 impl Hand for Client {
     async fn turn(&mut self, deadline: Instant) -> Turn {
+        if !std::mem::replace(&mut self.noted, true) {
+            self.shared.crew.note(&format!("{}-{}", self.lane, self.worker));
+        }
         let (hot, datasets) = (self.shared.spec.hot(), self.shared.spec.datasets);
         match self.lane {
             Lane::ConcurrentWriters | Lane::CacheWriters => {

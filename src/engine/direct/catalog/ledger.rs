@@ -218,9 +218,8 @@ impl CatalogLedger {
         let one = |(known, no): (&Known, u32)| Dataset {
             name: dataset_name(no),
             acknowledged: known.acknowledged,
-            open: 0,
             last: known.last.clone(),
-            row: None,
+            ..Dataset::default()
         };
         self.datasets.iter().zip(1..).map(one).collect()
     }

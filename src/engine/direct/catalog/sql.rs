@@ -1,6 +1,6 @@
 //! The statements of the catalog, the same for both dialects.
 
-use crate::checker::catalog::{Row, State};
+use crate::checker::catalog::{Odd, Row, State};
 use crate::model::finding::Kind;
 use crate::target::sql::{Access, Session, SqlError, SqlValue};
 use crate::workload::catalog::{dataset_name, first_content};
@@ -19,9 +19,15 @@ CREATE TABLE datasets (name TEXT PRIMARY KEY, version BIGINT NOT NULL, content T
   writer TEXT NOT NULL, operation BIGINT NOT NULL);
 INSERT INTO catalog_meta (id, version) VALUES (1, 1);
 ";
-const ACTIVE: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() \
-                      AND state <> 'idle'";
-const CONNECTED: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()";
+const ACTIVE: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                      AND application_name = current_setting('application_name') \
+                      AND pid <> pg_backend_pid() AND state <> 'idle'";
+const CONNECTED: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                         AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()";
+
+const OTHERS: &str = "SELECT client_port FROM pg_stat_activity WHERE client_port > 0 \
+                      AND (application_name <> current_setting('application_name') \
+                      OR datname IS DISTINCT FROM current_database())";
 
 /// Makes the tables and the datasets as a cycle begins with them.
 pub(super) async fn create(session: &mut Session, datasets: u32, seed: u64) -> Result<(), SqlError> {
@@ -43,7 +49,13 @@ pub(super) async fn read(session: &mut Session, dataset: u32) -> Result<Row, Sql
     let name = dataset_name(dataset);
     let rows = session.query(READ, &[SqlValue::Text(name.clone())]).await.map_err(certain)?;
     match rows.first() {
-        Some(row) => Ok(whole(row)?.1),
+        Some(row) => match found(row) {
+            Found { row, odd: Odd { version: None, others }, .. } if others.is_empty() => Ok(row),
+            Found { odd: Odd { version, others }, .. } => {
+                let what: Vec<String> = version.into_iter().chain(others).collect();
+                Err(strange(format!("{name} is not as it was written: {}", what.join(", "))))
+            }
+        },
         None => Err(strange(format!("{name} is not there"))),
     }
 }
@@ -54,23 +66,45 @@ pub(super) async fn list(session: &mut Session, most: u32) -> Result<Vec<(String
     rows.iter()
         .map(|row| match row.as_slice() {
             [SqlValue::Text(name), SqlValue::Int(version)] => Ok((name.clone(), *version)),
-            _ => Err(strange("a row of the list is not as it was written".into())),
+            [name, version] => {
+                let (name, version) = (name.shown(), version.shown());
+                Err(strange(format!(
+                    "a row of the list is not as it was written: its name is {name}, its version {version}"
+                )))
+            }
+            _ => Err(strange("the list has other columns than were asked for".into())),
         })
         .collect()
 }
 
-/// Reads everything in one transaction: at most so many rows, and the version of the catalog.
-pub(super) async fn all(session: &mut Session, most: u32) -> Result<(Vec<(String, Row)>, Option<i64>), SqlError> {
+/// Returns how many of so many datasets can be read, with a version that is one.
+pub(super) async fn readable(session: &mut Session, datasets: u32) -> Result<u32, SqlError> {
+    let rows = session.query(LIST, &[SqlValue::Int(i64::from(datasets) + 1)]).await.map_err(certain)?;
+    let there = |name: &str| rows.iter().any(|row| row[0].text() == Some(name) && row[1].int().is_some());
+    Ok((1..=datasets).filter(|no| there(&dataset_name(*no))).count() as u32)
+}
+
+/// A row as it was found, whatever its values are.
+#[derive(Debug, PartialEq)]
+pub(super) struct Found {
+    /// What a name that is no text is, for people.
+    pub(super) name: String,
+    pub(super) row: Row,
+    pub(super) odd: Odd,
+}
+
+/// Reads everything in one transaction: at most so many rows, and what stands where the version of the catalog must be.
+pub(super) async fn all(session: &mut Session, most: u32) -> Result<(Vec<Found>, Option<SqlValue>), SqlError> {
     session.begin(Access::Read).await?;
-    let found = async {
+    let read = async {
         let rows = session.query(ALL, &[SqlValue::Int(i64::from(most))]).await?;
-        let rows = rows.iter().map(|row| whole(row)).collect::<Result<Vec<_>, _>>()?;
+        let rows = rows.iter().map(|row| found(row)).collect();
         let meta = session.query(META, &[]).await?;
-        Ok((rows, meta.first().and_then(|row| row.first()?.int())))
+        Ok((rows, meta.first().and_then(|row| row.first().cloned())))
     }
     .await;
     session.rollback().await;
-    found
+    read
 }
 
 /// Replaces what was read, unless somebody else was first; then nothing has happened.
@@ -106,24 +140,44 @@ pub(super) async fn replace(session: &mut Session, name: &str, read: &Row, left:
     ended
 }
 
-/// Returns how many other connections of an application a server counts: all of them, or those that do something.
-pub(super) async fn connections(session: &mut Session, application: &str, active: bool) -> Result<u64, SqlError> {
+/// Returns how many other connections of this application a server counts in this database: all of them, or those that do something.
+pub(super) async fn connections(session: &mut Session, active: bool) -> Result<u64, SqlError> {
     let sql = if active { ACTIVE } else { CONNECTED };
-    let rows = session.query(sql, &[SqlValue::Text(application.into())]).await?;
+    let rows = session.query(sql, &[]).await?;
     let count = rows.first().and_then(|row| row.first()?.int());
     count.map(|n| n as u64).ok_or_else(|| strange("the server does not say which connections there are".into()))
 }
 
-fn whole(row: &[SqlValue]) -> Result<(String, Row), SqlError> {
-    use SqlValue::{Int, Text};
-    match row {
-        [Text(name), Int(version), Text(content), Int(total), Text(writer), Int(operation)] => {
-            let (content, writer) = (content.clone(), writer.clone());
-            let state = State { version: *version, content, writer, operation: *operation };
-            Ok((name.clone(), Row { state, total: *total }))
-        }
-        _ => Err(strange("a dataset is not as it was written: its columns have other types".into())),
-    }
+/// Returns the ports from which other applications are connected, as the server sees them.
+pub(super) async fn others(session: &mut Session) -> Result<Vec<u16>, SqlError> {
+    let rows = session.query(OTHERS, &[]).await?;
+    Ok(rows.iter().filter_map(|row| row.first()?.int()?.try_into().ok()).collect())
+}
+
+/// Takes a row as it is: name, version, content, total, writer, operation.
+fn found(row: &[SqlValue]) -> Found {
+    let value = |at: usize| row.get(at).unwrap_or(&SqlValue::Null);
+    let odd = |at: usize, what: &str, noun: &str| format!("{what} is {}, no {noun}", value(at).shown());
+    let int = |at: usize, what: &str| value(at).int().ok_or_else(|| odd(at, what, "whole number"));
+    let text = |at: usize, what: &str| value(at).text().map(str::to_owned).ok_or_else(|| odd(at, what, "text"));
+    let mut others = Vec::new();
+    let name = text(0, "name").unwrap_or_else(|_| value(0).shown());
+    let (version, odd_version) = match int(1, "version") {
+        Ok(version) => (version, None),
+        Err(what) => (0, Some(what)),
+    };
+    let (content, writer) = (kept(text(2, "content"), &mut others), kept(text(4, "writer"), &mut others));
+    let (total, operation) = (kept(int(3, "total"), &mut others), kept(int(5, "operation"), &mut others));
+    let row = Row { state: State { version, content, writer, operation }, total };
+    Found { name, row, odd: Odd { version: odd_version, others } }
+}
+
+/// Returns a value that is as it must be, and takes note of one that is not.
+fn kept<T: Default>(value: Result<T, String>, odd: &mut Vec<String>) -> T {
+    value.unwrap_or_else(|what| {
+        odd.push(what);
+        T::default()
+    })
 }
 
 /// Returns an error about what stands in the database.

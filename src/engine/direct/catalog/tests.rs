@@ -1,6 +1,7 @@
 //! The course on real databases, driven by a loop that knows no clock: clean runs, and planted faults that must be found.
 
 mod folding;
+mod odd;
 mod plants;
 mod postgres;
 mod resume;

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use super::ledger::{Begin, CatalogLedger};
 use super::settle::line;
-use super::sql;
+use super::sql::{self, Found};
 use crate::checker::catalog::scenarios::{figures, histogram};
-use crate::checker::catalog::{Activity, EVIDENCE_MAX, Evidence, Resolution, Row, judge};
+use crate::checker::catalog::{Activity, EVIDENCE_MAX, Evidence, Resolution, judge};
 use crate::engine::direct::course::{Ground, Verified};
 use crate::model::lane::Lane;
-use crate::target::sql::SqlError;
+use crate::target::sql::{SqlError, SqlValue};
 use crate::workload::catalog::{CatalogSpec, digest};
 
 /// Holds the database against the ledger.
@@ -22,7 +22,8 @@ pub(super) async fn verify(ground: &Ground<CatalogLedger>, spec: &CatalogSpec) -
     let (count, content) = (rows.len() as u64, content(&rows));
     let (open, dropped) = ground.journal.open_operations();
     let mut evidence = ground.journal.with(|ledger| gathered(ledger, spec));
-    evidence.meta = meta;
+    evidence.meta = meta.as_ref().and_then(SqlValue::int);
+    evidence.odd_meta = meta.map(|odd| format!("version is {}, no whole number", odd.shown()));
     evidence.journal.dropped = dropped;
     evidence.journal.open_total = open.len() as u64;
     evidence.journal.open = open.iter().take(EVIDENCE_MAX).map(|(op, begin)| line(*op, begin)).collect();
@@ -33,9 +34,9 @@ pub(super) async fn verify(ground: &Ground<CatalogLedger>, spec: &CatalogSpec) -
             of.open += 1;
         }
     }
-    for (name, row) in rows {
+    for Found { name, row, odd } in rows {
         match evidence.datasets.iter_mut().find(|dataset| dataset.name == name) {
-            Some(dataset) => dataset.row = Some(row),
+            Some(dataset) => (dataset.row, dataset.odd) = (Some(row), odd),
             None => evidence.strangers.push(name),
         }
     }
@@ -43,11 +44,13 @@ pub(super) async fn verify(ground: &Ground<CatalogLedger>, spec: &CatalogSpec) -
 }
 
 /// Returns a digest of everything that stands there.
-fn content(rows: &[(String, Row)]) -> String {
-    let text = |(name, row): &(String, Row)| {
+fn content(rows: &[Found]) -> String {
+    let text = |Found { name, row, odd }: &Found| {
         let state = &row.state;
         let (version, total) = (state.version, row.total);
-        format!("{name} {version} {} {total} {} {}", state.content, state.writer, state.operation)
+        let odd: Vec<&str> = odd.version.iter().chain(&odd.others).map(String::as_str).collect();
+        let (content, odd) = (&state.content, odd.join(", "));
+        format!("{name} {version} {content} {total} {} {}{odd}", state.writer, state.operation)
     };
     let lines: Vec<String> = rows.iter().map(text).collect();
     digest(&lines.iter().map(String::as_bytes).collect::<Vec<_>>())

@@ -23,6 +23,7 @@ pub(super) fn replay<L: Ledger>(path: &Path, state: &mut State<L>) -> Result<(),
             Line::Begin(op, begin) => state.begin(op, begin),
             Line::End(op, end, done) => state.end(op, end, &done),
             Line::Step(report) => state.step(*report),
+            Line::Carry(lane, figures, findings) => state.carry(lane, &figures, findings),
         }
     }
 }

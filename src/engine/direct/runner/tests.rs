@@ -1,5 +1,6 @@
 //! Loads that end before their time: nothing that was met is lost, and nobody works on.
 
+use std::path::Path;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -9,6 +10,8 @@ use super::*;
 use crate::engine::direct::course::{Hand, LanePlan, Ledger, Op, Turn};
 use crate::model::finding::Kind;
 use crate::model::lane::End;
+use crate::model::step::StepOutcome;
+use crate::stats::latency::Latencies;
 use crate::target::sql::{Backend, Journal as Mode};
 
 /// What an operation writes down: a number, of which a negative one cannot be written.
@@ -41,12 +44,16 @@ impl Ledger for Nothing {
 struct Counting {
     turns: Arc<AtomicU64>,
     wrong: Wrong,
+    stop: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Wrong {
     Error,
     Journal,
+    /// An error in the first operation, whereupon somebody stops the load.
+    Stopped,
+    Nothing,
 }
 
 struct Counter {
@@ -54,18 +61,26 @@ struct Counter {
     turns: Arc<AtomicU64>,
     wrong: Wrong,
     worker: u32,
+    stop: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl Hand for Counter {
     async fn turn(&mut self, _: Instant) -> Turn {
-        self.turns.fetch_add(1, Ordering::SeqCst);
         let late = self.worker == 1 && self.ground.journal.steps().0 >= 1;
         let number = if late && self.wrong == Wrong::Journal { -1 } else { 1 };
-        let op = self.ground.journal.begin(Lane::Reader, self.worker, Number(number));
+        let op = match self.ground.journal.begin(Lane::Reader, self.worker, Number(number)) {
+            Ok(op) => op,
+            Err(error) => return Turn::unwritten(error),
+        };
+        self.turns.fetch_add(1, Ordering::SeqCst);
         self.ground.journal.end(op, End::Acknowledged, &());
         tokio::time::sleep(Duration::from_millis(1)).await;
-        if late && self.wrong == Wrong::Error {
+        let stopped = self.wrong == Wrong::Stopped && self.worker == 1 && op.no == 1;
+        if stopped {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        if stopped || (late && self.wrong == Wrong::Error) {
             return Turn::met(SqlError::of_workload(Kind::Constraint, "a name is there twice"));
         }
         Turn::acknowledged()
@@ -77,7 +92,8 @@ impl Course for Counting {
     type Ledger = Nothing;
 
     fn blocks(&self) -> Vec<Block> {
-        vec![Block { lanes: vec![LanePlan { lane: Lane::Reader, workers: 3, rate: 0.0 }], seconds: Some(30) }]
+        let seconds = if matches!(self.wrong, Wrong::Stopped | Wrong::Nothing) { 2 } else { 30 };
+        vec![Block { lanes: vec![LanePlan { lane: Lane::Reader, workers: 3, rate: 0.0 }], seconds: Some(seconds) }]
     }
 
     fn ledger(&self) -> Nothing {
@@ -89,8 +105,8 @@ impl Course for Counting {
     }
 
     fn hand(&self, ground: &Ground<Nothing>, _: Lane, worker: u32) -> Box<dyn Hand> {
-        let (turns, wrong) = (Arc::clone(&self.turns), self.wrong);
-        Box::new(Counter { ground: ground.clone(), turns, wrong, worker })
+        let (turns, wrong, stop) = (Arc::clone(&self.turns), self.wrong, Arc::clone(&self.stop));
+        Box::new(Counter { ground: ground.clone(), turns, wrong, worker, stop })
     }
 
     async fn settle(&self, _: &Ground<Nothing>) -> Result<Vec<String>, SqlError> {
@@ -104,8 +120,16 @@ impl Course for Counting {
 
 /// Loads a cycle; returns what came of it, the steps, and the operations begun when it returned and once more later.
 fn loaded(wrong: Wrong, engine: Engine) -> (Result<Loaded, RunnerError>, Vec<StepReport>, Arc<AtomicU64>) {
-    let dir = tempfile::tempdir().unwrap();
-    let (path, journal) = (dir.path().join("x.sqlite"), Mode::Wal);
+    loaded_in(tempfile::tempdir().unwrap().path(), wrong, engine)
+}
+
+/// Does the same in a directory, where an earlier life may have left something.
+fn loaded_in(
+    dir: &Path,
+    wrong: Wrong,
+    engine: Engine,
+) -> (Result<Loaded, RunnerError>, Vec<StepReport>, Arc<AtomicU64>) {
+    let (path, journal) = (dir.join("x.sqlite"), Mode::Wal);
     let spec = RunnerSpec {
         pool: PoolSpec {
             backend: Backend::Sqlite { path, journal, busy_ms: 100, foreign_keys: true },
@@ -117,13 +141,16 @@ fn loaded(wrong: Wrong, engine: Engine) -> (Result<Loaded, RunnerError>, Vec<Ste
         },
         seed: 1,
         expected: Vec::new(),
-        fail_fast: true,
+        fail_fast: wrong != Wrong::Stopped,
         patience: Duration::from_secs(1),
-        dir: dir.path().join("journal"),
+        dir: dir.join("journal"),
         workload: "counting".into(),
     };
     let turns: Arc<AtomicU64> = Arc::default();
-    let mut runner = Runner::new(Counting { turns: Arc::clone(&turns), wrong }, spec).unwrap();
+    let stop: Arc<AtomicBool> = Arc::default();
+    let counting = Counting { turns: Arc::clone(&turns), wrong, stop: Arc::clone(&stop) };
+    let mut runner = Runner::new(counting, spec).unwrap();
+    runner.stop = stop;
     let told = Mutex::new(Vec::new());
     let loaded = runner.load(1, &|report| told.lock().unwrap().push(report));
     (loaded, told.into_inner().unwrap(), turns)
@@ -135,12 +162,32 @@ fn what_ends_a_load_in_a_later_second_is_told_with_that_second() {
         let (loaded, steps, turns) = loaded(Wrong::Error, engine);
         let Ok(Loaded::Failed(crash)) = loaded else { panic!("{loaded:?}") };
         assert_eq!((crash.place.as_str(), crash.cause.as_str()), ("reader 1", "a name is there twice"));
-        assert_eq!(steps.iter().map(|step| step.step.no).collect::<Vec<_>>(), [1, 2]);
-        assert!(steps[0].findings.is_empty());
-        assert_eq!(steps[1].findings.len(), 1);
+        assert!(steps.len() >= 2 && steps.iter().zip(1..).all(|(step, no)| step.step.no == no), "{steps:?}");
+        let (last, before) = steps.split_last().unwrap();
+        assert!(before.iter().all(|step| step.findings.is_empty()));
+        assert_eq!(last.findings.len(), 1);
         assert_eq!(crash.lanes[0].1.unexpected["constraint"], 1);
         let counted: u64 = steps.iter().map(|step| step.step.crud_ops).sum();
         assert_eq!(counted, turns.load(Ordering::SeqCst), "every operation is counted, and none came later");
+    }
+}
+
+#[test]
+fn an_error_of_the_second_in_which_a_load_is_stopped_is_told_by_the_life_that_goes_on() {
+    for engine in [Engine::Threads, Engine::Async] {
+        let dir = tempfile::tempdir().unwrap();
+        let (stopped, before, first) = loaded_in(dir.path(), Wrong::Stopped, engine);
+        assert!(matches!(stopped, Ok(Loaded::Stopped)) && before.is_empty(), "{stopped:?} {before:?}");
+        let (done, steps, second) = loaded_in(dir.path(), Wrong::Nothing, engine);
+        assert!(matches!(done, Ok(Loaded::Done)) && steps.len() == 2, "{done:?} {steps:?}");
+        assert!(steps[0].findings.len() == 1 && steps[1].findings.is_empty(), "{steps:?}");
+        assert_eq!(steps[0].outcome, StepOutcome::Failed);
+        let figures = |step: &StepReport| step.figures.clone().unwrap();
+        assert_eq!(figures(&steps[0]).unexpected, [("constraint".to_owned(), 1)].into());
+        let all = first.load(Ordering::SeqCst) + second.load(Ordering::SeqCst);
+        let latencies: u64 =
+            steps.iter().filter_map(|step| Some(Latencies::unpack(&figures(step).latency)?.count())).sum();
+        assert_eq!((steps.iter().map(|step| step.step.crud_ops).sum::<u64>(), latencies), (all, all));
     }
 }
 

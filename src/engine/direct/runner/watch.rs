@@ -9,7 +9,7 @@ use crate::engine::direct::tally::Tally;
 use crate::model::finding::Finding;
 use crate::model::lane::{Lane, LaneFigures};
 use crate::model::step::{Action, Step, StepOutcome, StepReport};
-use crate::stats::latency::Latencies;
+use crate::stats::latency::{Latencies, merged};
 
 /// Turns the counts of a second into steps.
 pub(super) struct Watch<'a, L: Ledger> {
@@ -30,6 +30,16 @@ impl<L: Ledger> Watch<'_, L> {
         self.second(self.ground.journal.steps().0.saturating_sub(self.base) / lanes)
     }
 
+    /// Keeps what a second came to in which the load was stopped, for the step that it is once the load has gone on.
+    pub(super) fn carry(&self) {
+        for plan in &self.block.lanes {
+            let (mut figures, findings) = self.tally.take(plan.lane);
+            figures.workers = plan.workers;
+            figures.ms = self.since.elapsed().as_millis() as u64;
+            self.ground.journal.carry(plan.lane, figures, findings);
+        }
+    }
+
     /// Closes a second: one step for each lane that has none yet.
     pub(super) fn second(&mut self, second: u32) -> Result<(), RunnerError> {
         let lanes = self.block.lanes.len() as u32;
@@ -40,12 +50,15 @@ impl<L: Ledger> Watch<'_, L> {
             if no <= self.ground.journal.steps().0 {
                 continue;
             }
-            let (mut figures, findings) = self.tally.take(plan.lane);
+            let (mut figures, outages) = self.tally.take(plan.lane);
             figures.workers = plan.workers;
             figures.ms = lasted;
             let cycle = self.ground.cycle;
-            let report = self.ground.journal.step(plan.lane, |counts| {
+            let report = self.ground.journal.step(plan.lane, |counts, carried| {
+                figures.add(&carried.figures);
+                figures.latency = merged(&figures.latency, &carried.figures.latency);
                 [figures.acknowledged, figures.refused, figures.indeterminate] = counts;
+                let findings = carried.findings.into_iter().chain(outages).collect();
                 report(cycle, (no, second), plan.lane, figures, findings)
             })?;
             if let Some(figures) = &report.figures {

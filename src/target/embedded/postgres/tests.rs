@@ -53,9 +53,8 @@ async fn without_policies_all_is_common(cluster: &Cluster) {
 
 #[tokio::test]
 async fn a_database_that_is_not_there_is_named_without_the_password() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let address = StoreAddress::Postgres(format!("postgres://me:hidden@{free}/db"));
+    let address = StoreAddress::Postgres("postgres://me:hidden@127.0.0.1:1/db".into());
     let Err(error) = address.open(&TableSpec::seed(), true, None).await else { panic!("nothing listens there") };
     let text = error.to_string();
-    assert!(text.contains(&free.to_string()) && text.contains("refused") && !text.contains("hidden"), "{text}");
+    assert!(text.contains("127.0.0.1:1") && text.contains("refused") && !text.contains("hidden"), "{text}");
 }

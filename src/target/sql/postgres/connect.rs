@@ -34,9 +34,8 @@ pub(super) async fn connect(
         let message = format!("{place} is to be spoken to with TLS, which soakd does not do there: take sslmode out.");
         return Err(made(Side::Network, Kind::Tls, message, true));
     }
-    if config.get_application_name().is_none() {
-        config.application_name(application);
-    }
+    // Even where the address has a name: by this one the connections of this run are told from all others.
+    config.application_name(application);
     let level = match isolation {
         Isolation::ReadCommitted => "SET default_transaction_isolation = 'read committed'",
         Isolation::RepeatableRead => "SET default_transaction_isolation = 'repeatable read'",

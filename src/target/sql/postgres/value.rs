@@ -55,7 +55,7 @@ impl ToSql for SqlValue {
                 _ if is_text(ty) => time_text(*time).to_sql(ty, out),
                 _ => Err(unfit()),
             },
-            Self::Text(_) | Self::Uuid(_) => Err(unfit()),
+            Self::Text(_) | Self::Uuid(_) | Self::Other(_) => Err(unfit()),
         }
     }
 
@@ -67,13 +67,17 @@ impl ToSql for SqlValue {
     to_sql_checked!();
 }
 
+fn named(ty: &Type) -> String {
+    let article = if ty.name().starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {ty}")
+}
+
 fn is_text(ty: &Type) -> bool {
     matches!(*ty, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN)
 }
 
 impl<'a> FromSql<'a> for SqlValue {
     fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Boxed> {
-        let unfit = |what: &dyn fmt::Display| -> Boxed { Box::new(Unfit(format!("a {ty} cannot be read: {what}"))) };
         let read = match *ty {
             Type::BOOL => bool::from_sql(ty, raw).map(Self::Bool),
             Type::INT2 => i16::from_sql(ty, raw).map(|n| Self::Int(n.into())),
@@ -82,15 +86,16 @@ impl<'a> FromSql<'a> for SqlValue {
             Type::OID => u32::from_sql(ty, raw).map(|n| Self::Int(n.into())),
             Type::FLOAT4 => f32::from_sql(ty, raw).map(|x| Self::Real(x.into())),
             Type::FLOAT8 => f64::from_sql(ty, raw).map(Self::Real),
-            Type::NUMERIC => numeric(raw).ok_or_else(|| unfit(&"it is too large, or no number")),
+            Type::NUMERIC => numeric(raw).ok_or_else(|| "it is too large, or no number".into()),
             Type::UUID => Uuid::from_sql(ty, raw).map(Self::Uuid),
             Type::TIMESTAMPTZ => DateTime::<Utc>::from_sql(ty, raw).map(Self::Time),
             Type::TIMESTAMP => NaiveDateTime::from_sql(ty, raw).map(|time| Self::Time(time.and_utc())),
             Type::VOID => Ok(Self::Null),
             _ if is_text(ty) => <&str>::from_sql(ty, raw).map(|text| Self::Text(text.to_owned())),
-            _ => Err(unfit(&"soakd does not know the type")),
+            _ => Err("soakd does not know the type".into()),
         };
-        read.map_err(|error| if error.is::<Unfit>() { error } else { unfit(&error) })
+        // Such as a moment that is infinite: whoever asks for a moment is told what stands there instead.
+        Ok(read.unwrap_or_else(|_| Self::other(&named(ty), raw)))
     }
 
     fn from_sql_null(_: &Type) -> Result<Self, Boxed> {

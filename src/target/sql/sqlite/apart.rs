@@ -4,18 +4,17 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rusqlite::InterruptHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 
 use super::SqliteSpec;
-use super::core::Core;
+use super::core::{Breaker, Core};
 use crate::model::finding::{Kind, Side};
 use crate::target::sql::pool::Remains;
 use crate::target::sql::{Access, Row, SqlError, SqlValue};
 
 /// Time after the deadline in which the thread should have seen it itself.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_millis(if cfg!(test) { 10_000 } else { 500 });
 
 /// What the thread is asked to do.
 pub(super) enum Call {
@@ -71,7 +70,7 @@ pub(super) struct Apart {
     thread: JoinHandle<()>,
     /// Ends with the thread.
     ended: oneshot::Receiver<()>,
-    interrupt: InterruptHandle,
+    breaker: Breaker,
     /// A call is under way; after one that was given up, nothing more can be said of the connection.
     pending: bool,
     open: bool,
@@ -84,7 +83,7 @@ impl Apart {
         let (answer, replies) = mpsc::channel(1);
         let (opened, ready) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
-        let thread = std::thread::Builder::new().name("soakd-sqlite".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name(spec.thread.clone()).spawn(move || {
             // Dropped last, when the file is closed.
             let _end = end;
             let core = match Core::open(&spec, deadline) {
@@ -94,13 +93,13 @@ impl Apart {
                     return;
                 }
             };
-            if opened.send(Ok(core.interrupter())).is_ok() {
+            if opened.send(Ok(core.breaker())).is_ok() {
                 serve(core, &work, &answer);
             }
         });
         let thread = thread.map_err(|error| gone(format!("A thread for SQLite cannot be started: {error}.")))?;
-        let interrupt = match timeout_at((deadline + GRACE).into(), ready).await {
-            Ok(Ok(Ok(interrupt))) => interrupt,
+        let breaker = match timeout_at((deadline + GRACE).into(), ready).await {
+            Ok(Ok(Ok(breaker))) => breaker,
             Ok(Ok(Err(error))) => {
                 // It has said its last word.
                 let _ = thread.join();
@@ -109,7 +108,7 @@ impl Apart {
             Ok(Err(_)) => return Err(gone("The thread of a SQLite connection broke down.".into())),
             Err(_) => return Err(late()),
         };
-        Ok(Self { jobs, replies, thread, ended, interrupt, pending: false, open: false, lost: false })
+        Ok(Self { jobs, replies, thread, ended, breaker, pending: false, open: false, lost: false })
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -173,7 +172,7 @@ impl Apart {
 
     pub(super) fn end(self) -> Remains {
         if self.pending {
-            self.interrupt.interrupt();
+            self.breaker.give_up();
         }
         Remains::Thread(self.thread, self.ended)
     }

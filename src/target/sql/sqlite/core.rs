@@ -1,7 +1,7 @@
 //! One SQLite connection and its calls, on whatever thread they are made.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
@@ -42,6 +42,21 @@ pub(super) struct Core {
 struct Limit {
     base: Instant,
     at: Arc<AtomicU64>,
+    given_up: Arc<AtomicBool>,
+}
+
+/// Breaks a connection off from another thread: what runs and what has not begun yet.
+pub(super) struct Breaker {
+    handle: InterruptHandle,
+    limit: Limit,
+}
+
+impl Breaker {
+    /// Lets the statement in work and all further ones end at once.
+    pub(super) fn give_up(&self) {
+        self.limit.given_up.store(true, Ordering::Relaxed);
+        self.handle.interrupt();
+    }
 }
 
 impl Limit {
@@ -52,6 +67,9 @@ impl Limit {
 
     /// Returns how much time is left.
     fn left(&self) -> Duration {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
         let now = u64::try_from(self.base.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.at.load(Ordering::Relaxed).saturating_sub(now))
     }
@@ -63,7 +81,7 @@ impl Core {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection =
             Connection::open_with_flags(&spec.path, flags).map_err(|error| translated(&error, &path))?;
-        let limit = Limit { base: Instant::now(), at: Arc::default() };
+        let limit = Limit { base: Instant::now(), at: Arc::default(), given_up: Arc::default() };
         limit.set(deadline);
         let seen = limit.clone();
         connection
@@ -121,9 +139,9 @@ impl Core {
         }
     }
 
-    /// Returns what can break off a statement from another thread.
-    pub(super) fn interrupter(&self) -> InterruptHandle {
-        self.connection.get_interrupt_handle()
+    /// Returns what can break the connection off from another thread.
+    pub(super) fn breaker(&self) -> Breaker {
+        Breaker { handle: self.connection.get_interrupt_handle(), limit: self.limit.clone() }
     }
 
     pub(super) fn until(&mut self, deadline: Instant) {
@@ -170,11 +188,11 @@ impl Core {
     }
 
     pub(super) fn execute(&mut self, sql: &'static str, params: &[SqlValue]) -> Result<u64, SqlError> {
-        self.run(sql, params, |statement, _| statement.raw_execute().map(|n| n as u64).map_err(Met::Sqlite))
+        self.run(sql, params, |statement| statement.raw_execute().map(|n| n as u64).map_err(Met::Sqlite))
     }
 
     pub(super) fn query(&mut self, sql: &'static str, params: &[SqlValue], take: usize) -> Result<Vec<Row>, SqlError> {
-        self.run(sql, params, |statement, path| {
+        self.run(sql, params, |statement| {
             let columns = statement.column_count();
             let mut rows = statement.raw_query();
             let mut out = Vec::new();
@@ -183,7 +201,7 @@ impl Core {
             {
                 let mut values = Row::with_capacity(columns);
                 for i in 0..columns {
-                    values.push(value(row.get_ref(i).map_err(Met::Sqlite)?, i, path)?);
+                    values.push(value(row.get_ref(i).map_err(Met::Sqlite)?));
                 }
                 out.push(values);
             }
@@ -203,7 +221,7 @@ impl Core {
         &mut self,
         sql: &'static str,
         params: &[SqlValue],
-        work: impl FnOnce(&mut CachedStatement<'_>, &str) -> Result<T, Met>,
+        work: impl FnOnce(&mut CachedStatement<'_>) -> Result<T, Met>,
     ) -> Result<T, SqlError> {
         let alone = self.connection.is_autocommit();
         self.unseen += 1;
@@ -213,7 +231,7 @@ impl Core {
         }
         let done = self.connection.prepare_cached(sql).map_err(Met::Sqlite).and_then(|mut statement| {
             bind(&mut statement, params)?;
-            work(&mut statement, &self.path)
+            work(&mut statement)
         });
         done.map_err(|met| match met {
             Met::Own(error) => error,
@@ -267,6 +285,7 @@ fn bind(statement: &mut CachedStatement<'_>, params: &[SqlValue]) -> Result<(), 
                 statement.raw_bind_parameter(index, &*uuid.hyphenated().encode_lower(&mut buffer))
             }
             SqlValue::Time(time) => statement.raw_bind_parameter(index, time_text(*time)),
+            SqlValue::Other(what) => return Err(mistaken(format!("{what} cannot be written."))),
         }
         .map_err(Met::Sqlite)?;
     }
@@ -274,24 +293,24 @@ fn bind(statement: &mut CachedStatement<'_>, params: &[SqlValue]) -> Result<(), 
 }
 
 fn miscounted(asked: usize, given: usize) -> Met {
-    let message = format!("A statement with {asked} parameters was given {given} values.");
+    mistaken(format!("A statement with {asked} parameters was given {given} values."))
+}
+
+fn mistaken(message: String) -> Met {
     Met::Own(error(Side::Soakd, Kind::Other, None, message))
 }
 
-fn value(value: ValueRef<'_>, column: usize, path: &str) -> Result<SqlValue, Met> {
-    let what = match value {
-        ValueRef::Null => return Ok(SqlValue::Null),
-        ValueRef::Integer(n) => return Ok(SqlValue::Int(n)),
-        ValueRef::Real(x) => return Ok(SqlValue::Real(x)),
+fn value(value: ValueRef<'_>) -> SqlValue {
+    match value {
+        ValueRef::Null => SqlValue::Null,
+        ValueRef::Integer(n) => SqlValue::Int(n),
+        ValueRef::Real(x) => SqlValue::Real(x),
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => return Ok(SqlValue::Text(text.to_owned())),
-            Err(_) => "text that is not UTF-8",
+            Ok(text) => SqlValue::Text(text.to_owned()),
+            Err(_) => SqlValue::other("text that is not UTF-8", bytes),
         },
-        ValueRef::Blob(_) => "a blob",
-    };
-    let message =
-        format!("Column {} of an answer of {path} holds {what}, which this workload never writes.", column + 1);
-    Err(Met::Own(error(Side::Client, Kind::Schema, None, message)))
+        ValueRef::Blob(bytes) => SqlValue::other("a blob", bytes),
+    }
 }
 
 /// Returns true if the file system failed: what reached the file is not known.

@@ -58,9 +58,27 @@ async fn a_phantom_account_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rows_with_negative_ids_are_found_too() {
+    let rig = loaded().await;
+    rig.other(
+        "INSERT INTO accounts (id, name, balance, ref_id, interest_rate, risk_score, created_at)
+         VALUES (-7, 'Phantom', 1000000, '', 1.0, '', '');
+         INSERT INTO transfers (id, from_account, to_account, amount, ref_id, created_at)
+         VALUES (-8, -7, -7, 5, 'x', '');
+         PRAGMA foreign_keys = OFF;
+         INSERT INTO transfers (id, from_account, to_account, amount, ref_id, created_at)
+         VALUES (-9, -70, -71, 5, 'x', '')",
+    );
+    let checks = rig.verified().await;
+    let failed = ["bank.accounts", "bank.names", "bank.money", "bank.transfers", "bank.orphans"];
+    assert_eq!(only(&checks, &failed), ["account -7 \"Phantom\" with balance 1000000"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn half_a_batch_that_is_lost_is_found() {
     let rig = loaded().await;
-    // A whole batch whose rows nobody has touched: the last one of which all twenty are there.
+    // A whole batch whose rows nobody has touched, of an inserter that worked on alone.
+    rig.hands()[0].turn(Instant::now() + rig.ground.limit).await;
     let identity = Identity::new(SEED);
     let connection = rusqlite::Connection::open(rig.path()).unwrap();
     let mut statement = connection

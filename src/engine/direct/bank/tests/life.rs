@@ -103,14 +103,14 @@ async fn unfinished(rig: &Rig) -> Vec<Op> {
     for no in 1..=3 {
         let first = key(Lane::Inserter, no);
         let high = journal.with(|ledger| ledger.high);
-        ops.push(journal.begin(Lane::Inserter, 9, Begin::Insert { first: first.pack(), rows: 20, high }));
+        ops.push(journal.begin(Lane::Inserter, 9, Begin::Insert { first: first.pack(), rows: 20, high }).unwrap());
         if no == 2 {
             continue;
         }
         let ids = inserter::batch(&mut session, identity, first, 20).await.unwrap();
         for (index, id) in ids.into_iter().enumerate().filter(|_| no == 3) {
             let party = Party { key: first.row(index as u32).pack(), id };
-            let op = journal.begin(Lane::Deleter, 8, Begin::Delete(party));
+            let op = journal.begin(Lane::Deleter, 8, Begin::Delete(party)).unwrap();
             rig.other(&format!("PRAGMA foreign_keys = ON; DELETE FROM accounts WHERE id = {id}"));
             let balance = Some(identity.balance(first.row(index as u32)));
             journal.end(op, End::Acknowledged, &Done { seen: true, balance, ..Done::default() });
@@ -130,7 +130,7 @@ async fn unfinished(rig: &Rig) -> Vec<Op> {
         let key = key(Lane::Transferrer, no);
         let content = crate::workload::bank::Content { from, to, amount: 7 };
         let begin = Begin::Transfer { key: key.pack(), from: of(from), to: of(to), amount: 7 };
-        ops.push(journal.begin(Lane::Transferrer, 9, begin));
+        ops.push(journal.begin(Lane::Transferrer, 9, begin).unwrap());
         if happened {
             let (reference, time) = (identity.reference(key, content), identity.transfer_time(key));
             rig.other(&format!(
@@ -142,13 +142,23 @@ async fn unfinished(rig: &Rig) -> Vec<Op> {
         }
         if deleted {
             // A deletion of which nobody knows either.
-            ops.push(journal.begin(Lane::Deleter, 9, Begin::Delete(of(to))));
+            ops.push(journal.begin(Lane::Deleter, 9, Begin::Delete(of(to))).unwrap());
             rig.other(&format!("PRAGMA foreign_keys = ON; DELETE FROM accounts WHERE id = {to}"));
         }
     }
+    // A deletion and a transfer that began with an old page, when the account was deleted already.
+    let old = of(ids[6]);
+    let deleting = journal.begin(Lane::Deleter, 8, Begin::Delete(old)).unwrap();
+    let held = rig.ask(&format!("SELECT balance FROM accounts WHERE id = {}", old.id));
+    rig.other(&format!("PRAGMA foreign_keys = ON; DELETE FROM accounts WHERE id = {}", old.id));
+    journal.end(deleting, End::Acknowledged, &Done { seen: true, balance: Some(held), ..Done::default() });
+    ops.push(journal.begin(Lane::Deleter, 9, Begin::Delete(old)).unwrap());
+    let stale = key(Lane::Transferrer, 5).pack();
+    let begin = Begin::Transfer { key: stale, from: of(ids[0]), to: old, amount: 7 };
+    ops.push(journal.begin(Lane::Transferrer, 9, begin).unwrap());
     // A deletion that did not happen, and a read.
-    ops.push(journal.begin(Lane::Deleter, 9, Begin::Delete(of(ids[7]))));
-    ops.push(journal.begin(Lane::Reader, 9, Begin::Look));
+    ops.push(journal.begin(Lane::Deleter, 9, Begin::Delete(of(ids[7]))).unwrap());
+    ops.push(journal.begin(Lane::Reader, 9, Begin::Look).unwrap());
     ops
 }
 
@@ -162,8 +172,11 @@ async fn what_cannot_be_found_out_is_never_a_pass() {
     let (one, two) = (at(0), at(1));
     // The receiver is deleted, and what the sender holds is explained neither way.
     let key = Key::of(3, Lane::Transferrer, 9, 1).unwrap().pack();
-    rig.ground.journal.begin(Lane::Transferrer, 9, Begin::Transfer { key, from: of(one), to: of(two), amount: 7 });
-    rig.ground.journal.begin(Lane::Deleter, 9, Begin::Delete(of(two)));
+    rig.ground
+        .journal
+        .begin(Lane::Transferrer, 9, Begin::Transfer { key, from: of(one), to: of(two), amount: 7 })
+        .unwrap();
+    rig.ground.journal.begin(Lane::Deleter, 9, Begin::Delete(of(two))).unwrap();
     rig.other(&format!(
         "PRAGMA foreign_keys = ON; UPDATE accounts SET balance = balance + 1 WHERE id = {one}; DELETE FROM accounts WHERE id = {two}"
     ));

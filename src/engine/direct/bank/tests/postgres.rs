@@ -21,8 +21,9 @@ async fn the_bank_on_postgres() {
     clean(&url).await;
     without_references(&url).await;
     second_process(&url).await;
+    odd_values(&url).await;
     lying_database(&url).await;
-    hurried(&url).await;
+    hurried(&cluster).await;
     killed(&cluster).await;
 }
 
@@ -77,6 +78,40 @@ async fn second_process(url: &str) {
     }
 }
 
+/// Values of types that nobody here writes: in one row, and in all of a column.
+async fn odd_values(url: &str) {
+    for (fault, check, what) in [
+        (
+            "UPDATE transfers SET created_at = 'infinity' WHERE id = (SELECT max(id) FROM transfers)",
+            "bank.transfers",
+            "created_at is a timestamptz of 8 bytes: 7fffffffffffffff, no moment",
+        ),
+        (
+            "ALTER TABLE transfers ALTER COLUMN ref_id TYPE bytea USING decode(left(ref_id::text, 2), 'hex')",
+            "bank.transfers",
+            "ref_id is a bytea of 1 byte: ",
+        ),
+        (
+            "ALTER TABLE accounts ALTER COLUMN risk_score TYPE json USING '{}'",
+            "bank.names",
+            "risk_score is a json of 2 bytes: 7b7d, not ",
+        ),
+        (
+            "ALTER TABLE accounts ALTER COLUMN balance DROP DEFAULT, ALTER COLUMN balance TYPE numeric USING 'NaN'",
+            "bank.balances",
+            "balance 0 is ",
+        ),
+    ] {
+        let rig = Parts::postgres(url.to_owned(), Isolation::ReadCommitted).rig();
+        assert_eq!(rig.load(12).await, Vec::<String>::new());
+        run(&rig, fault).await;
+        let checks = rig.verified().await;
+        let found = checks.iter().find(|found| found.check == check).unwrap();
+        assert_eq!(found.verdict, Some(Verdict::Fail), "{}", shown(&checks));
+        assert!(found.evidence.iter().any(|line| line.contains(what)), "{what}: {}", shown(&checks));
+    }
+}
+
 async fn lying_database(url: &str) {
     let credit = "SET balance = balance +";
     for (plant, checks) in [
@@ -109,9 +144,15 @@ async fn killed(cluster: &Cluster) {
     all_pass(&rig.verified().await);
 }
 
-async fn hurried(url: &str) {
-    let rig = Parts::postgres(url.to_owned(), Isolation::ReadCommitted).rig();
+async fn hurried(cluster: &Cluster) {
+    let rig = Parts::postgres(cluster.url("postgres"), Isolation::ReadCommitted).rig();
     rig.load(5).await;
+    // What goes on in another database of the same server is not waited for.
+    run(&rig, "CREATE DATABASE elsewhere").await;
+    let elsewhere = Parts::postgres(cluster.url("elsewhere"), Isolation::ReadCommitted).rig();
+    let mut other = elsewhere.ground.pool.get(Instant::now() + elsewhere.ground.limit).await.unwrap();
+    other.begin(Access::Write).await.unwrap();
+    other.query("SELECT 1", &[]).await.unwrap();
     let open = rig.hurried(40, 8_000).await;
     assert!(open > 0, "every operation came to its end");
     all_pass(&rig.verified().await);

@@ -121,6 +121,43 @@ async fn a_lease_that_an_earlier_scenario_never_gave_back_is_found_too() {
     assert_eq!(check(&verified, "catalog.cleanup").evidence, ["1 session was never given back"]);
 }
 
+/// Runs the clean-up of connections while a thread with a name begins and does not end; returns what is found of it.
+async fn with_thread(name: &str, work: impl FnOnce(&Rig) -> Option<Box<dyn Hand>>, rig: &Rig) -> Vec<String> {
+    // Short, because it is waited for in vain.
+    let hasty = Ground { limit: Duration::from_secs(5), ..rig.ground.clone() };
+    rig.course.between(&hasty, 4, false).await.unwrap();
+    let (told, hears) = tokio::sync::oneshot::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let (mut hand, runtime) = (work(rig), Handle::current());
+    let stuck = move || {
+        if let Some(hand) = &mut hand {
+            runtime.block_on(hand.turn(Instant::now() + LIMIT));
+        }
+        told.send(()).unwrap();
+        let _ = gone.recv();
+    };
+    let thread = std::thread::Builder::new().name(name.into()).spawn(stuck).unwrap();
+    hears.await.unwrap();
+    rig.course.between(&hasty, 4, true).await.unwrap();
+    drop(go);
+    thread.join().unwrap();
+    check(&rig.verified().await, "catalog.cleanup").evidence.clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_that_does_not_end_is_found_if_it_is_of_the_database_layer() {
+    let rig = Rig::wal(spec(), CacheMode::Correct, vec![]).await;
+    let session = rig.ground.pool.thread().to_owned();
+    let none = |_: &Rig| None;
+    assert_eq!(with_thread(&session, none, &rig).await, ["Threads of SQLite connections: 0 -> 1"]);
+    let worker = |rig: &Rig| Some(rig.course.hand(&rig.ground, Lane::ConnectionCleanup, 1));
+    assert_eq!(with_thread("connection_cleanup-1", worker, &rig).await, ["Threads of workers: 0 -> 1"]);
+    // Neither a thread of something else, nor one of another run.
+    for other in ["tokio-rt-worker", "soakd-sql-zzzz", "connection_cleanup-1"] {
+        assert_eq!(with_thread(other, none, &rig).await, [""; 0], "{other}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_spends_its_attempts_is_found() {
     let rig = Rig::wal(CatalogSpec { attempts: 1, ..spec() }, CacheMode::Correct, vec![]).await;

@@ -13,6 +13,12 @@ fn pool(cluster: &Cluster, database: &str, isolation: Isolation, engine: Engine)
     PoolSpec { backend, engine, size: 8, limit: LIMIT, application, plants: vec![] }
 }
 
+/// Returns connections that have the name of those to a database, and lead to another one.
+fn elsewhere(cluster: &Cluster, database: &str) -> Pool {
+    let application = format!("soakd {database}");
+    Pool::new(PoolSpec { application, ..pool(cluster, "postgres", Isolation::ReadCommitted, Engine::Async) })
+}
+
 /// Returns a rig on a database of its own.
 async fn rig(cluster: &Cluster, database: &str, isolation: Isolation, engine: Engine, plants: Vec<Plant>) -> Rig {
     let admin = Pool::new(pool(cluster, "postgres", Isolation::ReadCommitted, engine));
@@ -40,17 +46,43 @@ async fn all_holds_on_postgresql() {
         assert!(cleanup.ends_with("Server connections: 0 -> 0"), "{cleanup}");
     }
     leaked_connection(&cluster).await;
+    leaked_socket(&cluster).await;
     write_under_way(&cluster).await;
 }
 
 async fn leaked_connection(cluster: &Cluster) {
     let plants = vec![Plant::LeakLease { nth: 5 }];
     let rig = rig(cluster, "leaky", Isolation::ReadCommitted, Engine::Async, plants).await;
+    let elsewhere = elsewhere(cluster, "leaky");
+    let _lease = elsewhere.get(Instant::now() + LIMIT).await.unwrap();
     rig.block(4, 1, 500).await;
     let verified = rig.verified().await;
     let cleanup = check(&verified, "catalog.cleanup");
     assert_eq!(cleanup.verdict, Some(Verdict::Fail), "{cleanup:#?}");
-    assert_eq!(cleanup.evidence, ["Server connections: 0 -> 1", "1 session was never given back"], "{cleanup:#?}");
+    let left = ["Sockets to the server: 0 -> 1", "Server connections: 0 -> 1", "1 session was never given back"];
+    assert_eq!(cleanup.evidence, left, "{cleanup:#?}");
+}
+
+/// A socket that the server has closed is still open here, and one of another application is nothing of the database layer.
+async fn leaked_socket(cluster: &Cluster) {
+    for leaks in [true, false] {
+        let database = if leaks { "closed" } else { "others" };
+        let rig = rig(cluster, database, Isolation::ReadCommitted, Engine::Async, vec![]).await;
+        rig.course.between(&rig.ground, 4, false).await.unwrap();
+        let other = Pool::new(pool(cluster, "postgres", Isolation::ReadCommitted, Engine::Async));
+        let mut stranger = other.get(Instant::now() + LIMIT).await.unwrap();
+        if leaks {
+            std::mem::forget(rig.ground.pool.get(Instant::now() + LIMIT).await.unwrap());
+            let end = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = 'closed'";
+            assert_eq!(stranger.query(end, &[]).await.unwrap().len(), 1);
+        }
+        rig.course.between(&rig.ground, 4, true).await.unwrap();
+        drop(stranger);
+        let verified = rig.verified().await;
+        let cleanup = check(&verified, "catalog.cleanup");
+        let left = ["Sockets to the server: 0 -> 1", "1 session was never given back"];
+        assert_eq!(cleanup.evidence, if leaks { &left[..] } else { &[] }, "{cleanup:#?}");
+    }
 }
 
 /// A write of an earlier life that a server is still busy with is waited for.
@@ -59,7 +91,8 @@ async fn write_under_way(cluster: &Cluster) {
     let deadline = Instant::now() + LIMIT;
     let mut lease = rig.ground.pool.get(deadline).await.unwrap();
     let row = sql::read(&mut lease, 1).await.unwrap();
-    let op = rig.ground.journal.begin(Lane::ConcurrentWriters, 1, Begin::Write(1, 1, row.state.content.clone()));
+    let op =
+        rig.ground.journal.begin(Lane::ConcurrentWriters, 1, Begin::Write(1, 1, row.state.content.clone())).unwrap();
     let mine = left(op, 1, &row.state.content);
     let script = format!(
         "BEGIN; UPDATE datasets SET version = 2, content = '{}', total = 1, writer = '{}', operation = {} \
@@ -85,7 +118,11 @@ async fn write_under_way(cluster: &Cluster) {
     let mut lease = rig.ground.pool.get(deadline).await.unwrap();
     lease.begin(Access::Write).await.unwrap();
     sql::read(&mut lease, 1).await.unwrap();
-    let hasty = Ground { limit: Duration::from_secs(1), ..rig.ground.clone() };
+    let hasty = Ground { limit: Duration::from_secs(5), ..rig.ground.clone() };
+    let elsewhere = elsewhere(cluster, "busy");
+    let mut other = elsewhere.get(deadline).await.unwrap();
+    other.begin(Access::Write).await.unwrap();
+    other.query("SELECT 1", &[]).await.unwrap();
     let told = rig.course.settle(&hasty).await.unwrap();
     assert_eq!(told, ["1 connections were still at work when the time for settling was over"]);
 }

@@ -8,7 +8,7 @@ async fn abandoned(rig: &Rig, worker: u32, dataset: u32, committed: bool) -> Op 
     let mut lease = rig.ground.pool.get(Instant::now() + LIMIT).await.unwrap();
     let row = sql::read(&mut lease, dataset).await.unwrap();
     let begin = Begin::Write(dataset, row.state.version, row.state.content.clone());
-    let op = rig.ground.journal.begin(Lane::ConcurrentWriters, worker, begin);
+    let op = rig.ground.journal.begin(Lane::ConcurrentWriters, worker, begin).unwrap();
     if committed {
         let left = left(op, row.state.version, &row.state.content);
         let name = crate::workload::catalog::dataset_name(dataset);
@@ -31,7 +31,7 @@ async fn a_journal_that_was_left_in_mid_operation_is_resolved_by_looking() {
     rig.block(0, 1, 5).await;
     abandoned(&rig, 1, 1, true).await;
     abandoned(&rig, 2, 2, false).await;
-    rig.ground.journal.begin(Lane::ReadHeavy, 1, Begin::Read(3));
+    rig.ground.journal.begin(Lane::ReadHeavy, 1, Begin::Read(3)).unwrap();
     let rig = killed(rig);
     let before = rig.ground.journal.with(|ledger| ledger.counts(Lane::ConcurrentWriters).writes);
     // The read left no trace, as it had no effect.
@@ -50,7 +50,10 @@ async fn of_two_writes_of_one_version_the_next_one_tells_which_happened() {
     abandoned(&rig, 1, 1, false).await;
     let row = sql::read(&mut rig.ground.pool.get(Instant::now() + LIMIT).await.unwrap(), 1).await.unwrap();
     abandoned(&rig, 2, 1, true).await;
-    rig.ground.journal.begin(Lane::ConcurrentWriters, 3, Begin::Write(1, row.state.version, row.state.content));
+    rig.ground
+        .journal
+        .begin(Lane::ConcurrentWriters, 3, Begin::Write(1, row.state.version, row.state.content))
+        .unwrap();
     abandoned(&rig, 4, 1, true).await;
     let rig = killed(rig);
     assert_eq!(rig.course.settle(&rig.ground).await.unwrap(), [""; 0]);
@@ -95,7 +98,7 @@ async fn a_client_looks_first_whether_its_last_attempt_happened() {
         let mut lease = rig.ground.pool.get(Instant::now() + LIMIT).await.unwrap();
         let row = sql::read(&mut lease, 1).await.unwrap();
         let begin = Begin::Write(1, row.state.version, row.state.content.clone());
-        let op = rig.ground.journal.begin(Lane::LockResolution, 1, begin);
+        let op = rig.ground.journal.begin(Lane::LockResolution, 1, begin).unwrap();
         // Somebody certainly wrote: this client, or another one.
         let other = if committed { op } else { Op { worker: 9, ..op } };
         let left = left(other, 1, &row.state.content);
