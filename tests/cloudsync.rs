@@ -30,8 +30,8 @@ fn spec(path: &Path, address: &str) -> SessionSpec {
         },
         address: address.to_owned(),
         database_id: "soak".into(),
-        connect_ms: 1000,
-        request_ms: 1000,
+        connect_ms: 4000,
+        request_ms: 4000,
         busy_ms: 1000,
     }
 }

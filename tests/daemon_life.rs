@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use soakd::observe::api::client::Client;
 
-const STOP_MAX: Duration = Duration::from_secs(10);
+const STOP_MAX: Duration = Duration::from_secs(30);
 
 /// Settings of a run in lockstep that takes some seconds a cycle, with a long pause between two.
 fn continuous(more: &str) -> String {
@@ -69,7 +69,7 @@ fn stands_still(state: &Path) -> Value {
         }
         before = now;
         // Longer than the figures take to get here.
-        std::thread::sleep(Duration::from_secs(2));
+        std::thread::sleep(Duration::from_secs(5));
     }
 }
 

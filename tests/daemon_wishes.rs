@@ -15,6 +15,8 @@ use serde_json::Value;
 
 /// Looks of self-care over which a load that rests must stand still.
 const LOOKS: usize = 5;
+/// Looks after which a load is believed to rest: how far it is becomes known some moments later.
+const REST: usize = 30;
 /// Looks come often, so that they can be waited for.
 const LOOKED_AFTER: &str = "[limits]\nevery = \"100ms\"\n";
 
@@ -63,7 +65,7 @@ fn steps_at_rest(state: &Path) -> u64 {
     let mut before = status_when(state, "paused", |status| status["state"] == "paused");
     // The step in work still ends, and it takes some looks until that shows.
     let mut same = 0;
-    while same < LOOKS {
+    while same < REST {
         let now = next(&before);
         same = if now["run"]["steps_done"] == before["run"]["steps_done"] { same + 1 } else { 0 };
         before = now;
@@ -242,7 +244,7 @@ fn schedules_are_triggered_kept_while_in_use_and_stopped_when_idle() {
     obeyed(&["reload"], &state);
     status_when(&state, "one schedule", |status| list(status, "schedules").len() == 1);
     obeyed(&["stop"], &state);
-    let stopped = daemon.end_within(Duration::from_secs(10));
+    let stopped = daemon.end_within(Duration::from_secs(30));
     assert!(stopped.stdout.contains("stopped"), "{stopped:?}");
     passed(&stopped);
     let runs: Value = serde_json::from_str(&tell(&["runs", "--format", "json"], &state).stdout).expect("runs");

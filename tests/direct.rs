@@ -140,3 +140,75 @@ fn one_workload_on_several_databases_side_by_side() {
         assert!(ended.out.contains(wanted), "{wanted} is missing:\n{}", ended.out);
     }
 }
+
+/// Returns a comparison of the bank whose temporary files are in a directory of its own.
+fn comparison(words: &[&str]) -> (Direct, std::path::PathBuf) {
+    let mut run = Direct::new("x");
+    let dir = run.dir.path().join("temporary");
+    std::fs::create_dir(&dir).unwrap();
+    run.args = ["compare", "--workload", "bank"].into_iter().chain(words.iter().copied()).map(str::to_owned).collect();
+    run.env = vec![("TMPDIR".into(), dir.display().to_string())];
+    (run, dir)
+}
+
+/// Returns all files below a directory that are there when they are looked at.
+fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn a_comparison_that_is_stopped_leaves_nothing_behind() {
+    let url = "postgres://me:hunter2hunter2@127.0.0.1:1/x";
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        let (run, dir) = comparison(&["--on", "sqlite,postgres", "--seconds", "600", "--url", url]);
+        let mut child = run.start();
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while !files(&dir).iter().any(|path| path.extension().is_some_and(|end| end == "log")) {
+            assert!(child.try_wait().unwrap().is_none() && std::time::Instant::now() < until, "{}", run.output());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        for path in files(&dir) {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
+            assert!(!text.contains("hunter2"), "{} holds the password", path.display());
+        }
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+        let ended = run.end(child);
+        ended.assert_code(2);
+        assert!(ended.out.contains("was stopped before its end"), "{}", ended.out);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "{}", ended.out);
+    }
+}
+
+#[test]
+fn a_comparison_keeps_its_crash_report() {
+    let (run, dir) = comparison(&["--on", "sqlite", "--seconds", "2", "--no-foreign-keys", "--fail-fast"]);
+    let ended = run.run();
+    ended.assert_code(1);
+    let kept = files(&dir);
+    let report = kept.iter().find(|path| path.parent().is_some_and(|dir| dir.ends_with("crashes"))).unwrap();
+    assert!(ended.out.contains(&report.display().to_string()), "{}", ended.out);
+    let text = std::fs::read_to_string(report).unwrap();
+    assert!(text.contains("bank.orphans") && text.contains("SQLite 3."), "{text}");
+    assert!(kept.iter().any(|path| path.ends_with("direct.sqlite")), "{kept:?}");
+}
+
+#[test]
+fn the_catalog_takes_what_it_is_asked_for_or_says_why_not() {
+    let mut off = Direct::new("catalog --clients 6");
+    off.env = vec![("RUN_STRESS_TESTS".into(), "0".into())];
+    let ended = off.run();
+    ended.assert_code(0);
+    assert!(ended.out.contains("Nothing was run, because RUN_STRESS_TESTS"), "{}", ended.out);
+    assert!(!off.state().exists(), "{}", ended.out);
+    for words in [&["--clients", "60"][..], &["--clients", "60", "--seconds", "301"]] {
+        let ended = Direct::new("catalog").with(words).run();
+        ended.assert_code(64);
+        assert!(ended.out.contains("add --unbounded"), "{}", ended.out);
+    }
+    let many = Direct::new("catalog --clients 60 --seconds 1 --unbounded --engine async").run();
+    assert!(many.lane("concurrent_writers")["workers"] == 60, "{}", many.out);
+    let long = Direct::new("bank --seconds 13001").run();
+    long.assert_code(64);
+    assert!(long.out.contains("more cycles"), "{}", long.out);
+}

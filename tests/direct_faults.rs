@@ -9,6 +9,10 @@ mod cluster;
 #[path = "support/direct.rs"]
 mod direct;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use cluster::Cluster;
 use direct::Direct;
 
@@ -23,14 +27,14 @@ fn passes(name: &str, ended: &direct::Ended) {
 fn a_server_that_is_killed_and_started_again_leaves_no_doubt() {
     let cluster = Cluster::start();
     for engine in ["threads", "async"] {
-        let bank = Direct::new("bank --seconds 6 --backend postgres").with(&[
+        let bank = Direct::new("bank --seconds 10 --backend postgres").with(&[
             "--engine",
             engine,
             "--url",
             &cluster.url("postgres"),
         ]);
         let child = bank.start();
-        bank.await_operations("checker", 200);
+        bank.await_operations("checker", 30);
         cluster.kill();
         cluster.restart();
         let ended = bank.end(child);
@@ -47,13 +51,50 @@ fn a_daemon_that_is_killed_goes_on_where_it_was() {
     {
         let bank = Direct::new("bank --seconds 4").with(&words);
         let mut child = bank.start();
-        bank.await_operations("checker", 100);
+        bank.await_operations("checker", 30);
         child.kill().unwrap();
         child.wait().unwrap();
+        if let Some(at) = bank.args.iter().position(|word| *word == url) {
+            let mut elsewhere = Direct::new("x");
+            elsewhere.args.clone_from(&bank.args);
+            elsewhere.args[at] = cluster.url("elsewhere");
+            let refused = elsewhere.run();
+            refused.assert_code(64);
+            assert!(refused.out.contains("/elsewhere\n") && refused.out.contains("--fresh"), "{}", refused.out);
+        }
         let ended = bank.run();
         passes(&words.join(" "), &ended);
         assert_eq!(ended.report["epochs"].as_array().unwrap().len(), 2);
         assert_eq!(ended.report["totals"]["steps"], 20, "every second of every role once:\n{}", ended.out);
+    }
+}
+
+/// Finds out how long this machine lets a thread wait that wants to run: that is nobody's deadline missed.
+struct Stalls {
+    over: Arc<AtomicBool>,
+    watch: std::thread::JoinHandle<Duration>,
+}
+
+impl Stalls {
+    fn watch() -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (seen, nap) = (Arc::clone(&over), Duration::from_millis(5));
+        let watch = std::thread::spawn(move || {
+            let mut longest = Duration::ZERO;
+            while !seen.load(Ordering::Relaxed) {
+                let from = Instant::now();
+                std::thread::sleep(nap);
+                longest = longest.max(from.elapsed().saturating_sub(nap));
+            }
+            longest
+        });
+        Self { over, watch }
+    }
+
+    /// Returns the longest one in microseconds.
+    fn end(self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.watch.join().unwrap().as_micros() as u64
     }
 }
 
@@ -70,16 +111,20 @@ fn no_operation_outlives_its_limit_when_a_server_stops_answering() {
         .map(str::to_owned)
         .to_vec();
     bank.env = vec![("URL".into(), cluster.url("postgres"))];
+    let stalls = Stalls::watch();
     let child = bank.start();
-    bank.await_operations("checker", 100);
+    bank.await_operations("checker", 30);
     let still = cluster.hold_still();
     bank.await_outage();
     drop(still);
     let ended = bank.end(child);
+    // An operation passes through several threads.
+    let stalled = 4 * stalls.end();
     passes("held still", &ended);
     let latency = ended.report["latency"].as_array().unwrap();
     let longest = latency.iter().filter_map(|one| one["max_us"].as_u64()).max().unwrap();
-    assert!(longest <= 1_500_000, "an operation took {longest} µs:\n{}", ended.out);
+    let most = 1_500_000 + stalled;
+    assert!(longest <= most, "an operation took {longest} µs, and the machine stalled for {stalled}:\n{}", ended.out);
 }
 
 #[test]

@@ -21,7 +21,7 @@ const SCALE: u32 = 2_880;
 /// that is not to stand out.
 const BED: [&str; 2] = ["base-latency=150ms", "wal-pages=50"];
 const CRITERIA: &str = "[verify]\nisolation = false\n[criteria]\nmemory_slope = \"1MiB\"\ndescriptors_slope = 1.0\n\
-    wal_slope = \"128KiB\"\n";
+    wal_slope = \"32KiB\"\n";
 
 /// One soak at a time: the others would be noise.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -68,7 +68,7 @@ fn assert_found_with(more: &str, plant: &'static str, criterion: &str, metrics: 
 
 #[test]
 fn a_leak_of_memory_is_found() {
-    assert_found("leak-memory=131072", "memory_slope", &["rss.target", "pss.target", "anon.target", "heap.target"]);
+    assert_found("leak-memory=393216", "memory_slope", &["rss.target", "pss.target", "anon.target", "heap.target"]);
 }
 
 #[test]

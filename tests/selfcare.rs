@@ -121,7 +121,12 @@ fn start(state_dir: &Path, scene: Scene, machine: impl Machine) -> Bench {
 async fn the_real_machine_is_measured_and_well() {
     let dir = tempfile::tempdir().unwrap();
     Store::open(dir.path()).unwrap();
-    let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let mut child = std::process::Command::new("sleep").arg("600").stdout(std::process::Stdio::null()).spawn().unwrap();
+    // Until it is another program, it has next to no memory of its own.
+    let statm = format!("/proc/{}/statm", child.id());
+    while std::fs::read_to_string(&statm).unwrap().split(' ').nth(1).unwrap().parse::<u64>().unwrap() < 50 {
+        tokio::task::yield_now().await;
+    }
     let scene = scene([("worker-1", child.id()), ("worker-2", u32::MAX)]);
     let mut bench = start(dir.path(), scene, Host::new(dir.path().to_owned()));
     for _ in 0..5 {

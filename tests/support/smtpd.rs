@@ -133,7 +133,7 @@ impl Smtpd {
                  alias_maps =\nalias_database =\nmynetworks = 127.0.0.0/8\nvirtual_mailbox_domains = {DOMAIN}\n\
                  virtual_mailbox_base = {dir}/box\n\
                  virtual_mailbox_maps = inline:{{ {{ first@{DOMAIN} = first/ }} {{ second@{DOMAIN} = second/ }} }}\n\
-                 virtual_minimum_uid = 100\nvirtual_uid_maps = static:{NOBODY}\nvirtual_gid_maps = static:{NOBODY}\n\
+                 virtual_minimum_uid = 100\nvirtual_destination_concurrency_limit = 1\nvirtual_uid_maps = static:{NOBODY}\nvirtual_gid_maps = static:{NOBODY}\n\
                  smtpd_tls_cert_file = {dir}/server.pem\nsmtpd_tls_key_file = {dir}/server.key\n\
                  smtpd_sasl_auth_enable = yes\nsmtpd_sasl_local_domain = {DOMAIN}\nsmtpd_tls_auth_only = yes\n\
                  smtpd_client_restrictions = permit_sasl_authenticated, reject\n\
