@@ -14,7 +14,8 @@ use soak::Soak;
 #[test]
 fn a_crash_in_the_extension_is_a_finding_and_the_others_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    let library = extension::compile_abort_extension_in(dir.path(), "db2");
+    // The id of a run, which is part of the path, may hold `db2` too.
+    let library = extension::compile_abort_extension_in(dir.path(), "/db2.sqlite");
     let key = dir.path().join("key");
     std::fs::write(&key, "not-a-real-key").unwrap();
     // An address that was free a moment ago refuses connections.
